@@ -1,0 +1,33 @@
+//! `flowcheck`: find the network ACL rule that drops your return traffic.
+//!
+//! Data moves one way; a module knows what stands left of it only by the type it is handed:
+//!
+//! ```text
+//!  source ──bytes──▶ decode ──lines──▶ record ──FlowRecord──▶ correlate ──Conversation──▶ attribute ──Finding──▶ report
+//! (files, stdin)   (gzip, plain,      (format,               (requests ↔               (nacl::evaluate        (text, json,
+//!                   bounded lines)     parse)                 rejected replies)         on the subnet's ACL)   jsonl, csv, md)
+//!
+//!                                      network (snapshot: interfaces, subnets, names) ──▶ nacl (model, evaluate)
+//! ```
+//!
+//! | module | owns | may use |
+//! |---|---|---|
+//! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
+//! | [`source`] | finding inputs and opening them as bytes | nothing |
+//! | [`decode`] | gzip members, plain text, bounded lines and their positions | `source` |
+//! | [`record`] | field names v2…v11, log formats, one record | `net` |
+//! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
+//! | [`nacl`] | network ACLs and the only evaluator | `net` |
+//! | [`network`] | the saved configuration: ACLs, subnets, interfaces and their names | `net`, `nacl` |
+//! | [`attribute`] | interface → subnet → ACL → cause of each rejected reply | `net`, `correlate`, `nacl`, `network` |
+//! | [`report`] | one writer per output format over its own view types | `net` |
+//! | [`pipeline`] | composes the reading stages on all cores | the stages |
+//! | [`config`], [`cli`] | arguments → validated configuration | each stage's options |
+//! | [`commands`] | one file a command | all but `cli` |
+//!
+//! A test in the suite reads `src/` and fails when two modules import each other.
+
+pub mod nacl;
+pub mod net;
+pub mod network;
+pub mod report;

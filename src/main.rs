@@ -1,0 +1,2 @@
+//! The `flowcheck` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Network ACLs and the only evaluator of them.

@@ -1,0 +1,1 @@
+//! The network configuration around the ACLs: subnets, interfaces and what they are called.
