@@ -27,7 +27,12 @@
 //!
 //! A test in the suite reads `src/` and fails when two modules import each other.
 
+pub mod correlate;
+pub mod decode;
 pub mod nacl;
 pub mod net;
 pub mod network;
+pub mod pipeline;
+pub mod record;
 pub mod report;
+pub mod source;

@@ -1,0 +1,392 @@
+//! Turns the records of one chunk of input into a [`Batch`] of rows: filters, counts, interface numbers.
+//!
+//! Runs on every core at once, each chunk by itself; what needs the whole picture is left to the correlator.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::accepted::{AcceptedRow, WideRow};
+use super::conversation::RejectedRecord;
+use super::interface::{Interface, InterfaceIndex, OwnAddress};
+use super::reject::RejectedRow;
+use super::selection::Selection;
+use super::{Span, Timestamp};
+use crate::net::FiveTuple;
+use crate::record::{Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, Sink};
+
+/// Malformed lines kept as examples, per batch.
+const MALFORMED_EXAMPLES: usize = 5;
+
+/// Every line in exactly one place. Accepted, rejected, `NODATA` and `SKIPDATA` rows are counted by the correlator,
+/// which knows duplicates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Header lines.
+    pub headers: u64,
+    /// Lines that are no record.
+    pub malformed: u64,
+    /// Records outside the window or excluded by a filter.
+    pub filtered: u64,
+    /// Transit gateway records.
+    pub transit_gateway: u64,
+    /// Accepted records in a format that lacks what pairing needs.
+    pub unpairable_accepted: u64,
+    /// Rejected records in a format that lacks what pairing needs.
+    pub unpairable_rejected: u64,
+    /// Packets of those.
+    pub unpairable_rejected_packets: u64,
+}
+
+/// A malformed line and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MalformedLine {
+    /// Number of the line in its input, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub malformed: Malformed,
+}
+
+/// A `NODATA` or `SKIPDATA` record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StatusRow {
+    pub(super) interface: Option<InterfaceIndex>,
+    pub(super) span: Span,
+    pub(super) identity: u64,
+    pub(super) skip_data: bool,
+}
+
+/// The rows of one chunk. Interfaces are numbered within the batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Lines that became no row.
+    pub counts: Counts,
+    /// The first malformed lines.
+    pub malformed: Vec<MalformedLine>,
+    /// What the formats of these records lack.
+    pub missing: Vec<MissingField>,
+    /// Top-level keys of JSON documents that are no flow logs.
+    pub foreign: Vec<&'static str>,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) accepted: Vec<AcceptedRow>,
+    pub(super) accepted_identities: Vec<u64>,
+    pub(super) wide: Vec<(WideRow, u64)>,
+    pub(super) rejected: Vec<RejectedRow>,
+    pub(super) status: Vec<StatusRow>,
+    /// Earliest `start` of any row.
+    pub(super) earliest_start: Option<Timestamp>,
+    /// From the earliest `start` to the latest `end` of the accepted and rejected records that count.
+    pub(super) span: Option<Span>,
+}
+
+/// Collects the records of one chunk.
+#[derive(Debug)]
+pub struct Gatherer<'a> {
+    selection: &'a Selection,
+    match_window_seconds: i64,
+    batch: Batch,
+    by_name: HashMap<Box<[u8]>, InterfaceIndex>,
+    admitted: Vec<bool>,
+    name_hashes: Vec<u64>,
+    last: Option<InterfaceIndex>,
+    hasher: FixedState,
+}
+
+impl<'a> Gatherer<'a> {
+    /// A collector for one input after another.
+    #[must_use]
+    pub fn new(selection: &'a Selection, match_window_seconds: i64) -> Self {
+        Self {
+            selection,
+            match_window_seconds,
+            batch: Batch::default(),
+            by_name: HashMap::new(),
+            admitted: Vec::new(),
+            name_hashes: Vec::new(),
+            last: None,
+            hasher: FixedState::with_seed(0x666c_6f77),
+        }
+    }
+
+    /// The rows so far; the next ones go into a new batch.
+    pub fn take(&mut self) -> Batch {
+        self.by_name.clear();
+        self.admitted.clear();
+        self.name_hashes.clear();
+        self.last = None;
+        std::mem::take(&mut self.batch)
+    }
+
+    fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {
+        let name = record.interface_id.or(record.resource_id)?;
+        if let Some(last) = self.last
+            && *self.batch.interfaces[last.0 as usize].interface_id == *name
+        {
+            self.place(last, record);
+            return Some(last);
+        }
+        let index = if let Some(&index) = self.by_name.get(name) {
+            self.place(index, record);
+            index
+        } else {
+            self.new_interface(name, record)
+        };
+        self.last = Some(index);
+        Some(index)
+    }
+
+    fn new_interface(&mut self, name: &[u8], record: &FlowRecord<'_>) -> InterfaceIndex {
+        let index = InterfaceIndex(u32::try_from(self.batch.interfaces.len()).unwrap_or(u32::MAX));
+        self.by_name.insert(name.into(), index);
+        self.batch.interfaces.push(Interface {
+            interface_id: name.into(),
+            subnet_id: record.subnet_id.map(Into::into),
+            vpc_id: record.vpc_id.map(Into::into),
+            own_address: OwnAddress::default(),
+        });
+        self.admitted.push(self.selection.admits_place(name, record.subnet_id, record.vpc_id));
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name);
+        self.name_hashes.push(hasher.finish());
+        index
+    }
+
+    /// Learns where an interface is from a record that says so, if none before did.
+    fn place(&mut self, index: InterfaceIndex, record: &FlowRecord<'_>) {
+        let at = index.0 as usize;
+        let interface = &mut self.batch.interfaces[at];
+        let news = (interface.subnet_id.is_none() && record.subnet_id.is_some())
+            || (interface.vpc_id.is_none() && record.vpc_id.is_some());
+        if news {
+            interface.subnet_id = interface.subnet_id.take().or_else(|| record.subnet_id.map(Into::into));
+            interface.vpc_id = interface.vpc_id.take().or_else(|| record.vpc_id.map(Into::into));
+            self.admitted[at] = self.selection.admits_place(
+                &interface.interface_id,
+                interface.subnet_id.as_deref(),
+                interface.vpc_id.as_deref(),
+            );
+        }
+    }
+
+    fn status_record(&mut self, record: &FlowRecord<'_>) {
+        let interface = self.interface(record);
+        let span = match (record.start, record.end) {
+            (Some(start), Some(end)) => Span { start, end },
+            (Some(at), None) | (None, Some(at)) => Span { start: at, end: at },
+            (None, None) => Span { start: Timestamp(0), end: Timestamp(0) },
+        };
+        let admitted =
+            interface.map_or(self.selection.places.is_empty(), |index| self.admitted[index.0 as usize]);
+        if !admitted || !self.selection.admits_time(span) {
+            self.batch.counts.filtered += 1;
+            return;
+        }
+        let skip_data = record.log_status == LogStatus::SkipData;
+        let identity = self.identity(interface, u64::from(skip_data), span, &[]);
+        self.note_start(span);
+        self.batch.status.push(StatusRow { interface, span, identity, skip_data });
+    }
+
+    fn flow_record(&mut self, record: &FlowRecord<'_>) {
+        let rejected = record.action == Some(Action::Reject);
+        let (Some(interface), Some(flow), Some(start), Some(end)) =
+            (self.interface(record), record.flow(), record.start, record.end)
+        else {
+            self.unpairable(record, rejected);
+            return;
+        };
+        let at = interface.0 as usize;
+        self.batch.interfaces[at].own_address.observe(&flow, record.flow_direction);
+        let packet = FiveTuple {
+            srcaddr: record.pkt_srcaddr.unwrap_or(flow.srcaddr),
+            dstaddr: record.pkt_dstaddr.unwrap_or(flow.dstaddr),
+            ..flow
+        };
+        let span = Span { start, end };
+        let counts = self.selection.admits_time(span);
+        let context = !counts && !rejected && self.selection.is_context(span, self.match_window_seconds);
+        if !self.admitted[at] || !(counts || context) || !self.selection.admits_flow(&flow, &packet) {
+            self.batch.counts.filtered += 1;
+            return;
+        }
+        if context {
+            self.batch.counts.filtered += 1;
+        } else {
+            self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
+        }
+        self.note_start(span);
+        let identity = self.flow_identity(interface, rejected, record, &flow, &packet, span);
+        if rejected {
+            self.batch.rejected.push(RejectedRow {
+                interface,
+                flow,
+                packet,
+                flow_direction: record.flow_direction,
+                record: RejectedRecord {
+                    span,
+                    packets: record.packets.unwrap_or(0),
+                    bytes: record.bytes,
+                    tcp_flags: record.tcp_flags,
+                    reject_reason: record.reject_reason,
+                },
+                identity,
+            });
+            return;
+        }
+        self.accepted(
+            WideRow {
+                interface,
+                packet,
+                span,
+                packets: record.packets.unwrap_or(0),
+                bytes: record.bytes.unwrap_or(0),
+                tcp_flags: record.tcp_flags,
+                flow_direction: record.flow_direction,
+                context,
+            },
+            identity,
+        );
+    }
+
+    #[inline]
+    fn accepted(&mut self, row: WideRow, identity: u64) {
+        if let Some(compact) = row.compact() {
+            self.batch.accepted.push(compact);
+            self.batch.accepted_identities.push(identity);
+        } else {
+            self.batch.wide.push((row, identity));
+        }
+    }
+
+    /// A record in a format that lacks a part of the tuple, the interface or the time: counted, never paired.
+    fn unpairable(&mut self, record: &FlowRecord<'_>, rejected: bool) {
+        let span = match (record.start, record.end) {
+            (Some(start), Some(end)) => Some(Span { start, end }),
+            _ => None,
+        };
+        let in_time = span.is_none_or(|span| self.selection.admits_time(span));
+        if !in_time || self.selection.has_filters() {
+            self.batch.counts.filtered += 1;
+        } else if rejected {
+            self.batch.counts.unpairable_rejected += 1;
+            self.batch.counts.unpairable_rejected_packets += record.packets.unwrap_or(0);
+        } else {
+            self.batch.counts.unpairable_accepted += 1;
+        }
+    }
+
+    fn note_start(&mut self, span: Span) {
+        let earliest = self.batch.earliest_start;
+        self.batch.earliest_start = Some(earliest.map_or(span.start, |known| known.min(span.start)));
+    }
+
+    #[inline]
+    fn flow_identity(
+        &self,
+        interface: InterfaceIndex,
+        rejected: bool,
+        record: &FlowRecord<'_>,
+        flow: &FiveTuple,
+        packet: &FiveTuple,
+        span: Span,
+    ) -> u64 {
+        let ports = u64::from(flow.srcport) << 32
+            | u64::from(flow.dstport) << 16
+            | u64::from(flow.protocol.0) << 8
+            | u64::from(rejected) << 1;
+        let counts = [record.packets.unwrap_or(u64::MAX), record.bytes.unwrap_or(u64::MAX)];
+        let mut addresses = [0_u64; 8];
+        let mut words = 0;
+        for address in [flow.srcaddr, flow.dstaddr] {
+            words += put_address(&mut addresses[words..], address);
+        }
+        if packet != flow {
+            for address in [packet.srcaddr, packet.dstaddr] {
+                words += put_address(&mut addresses[words..], address);
+            }
+        }
+        let kind = 2 | ports;
+        let mut hasher = self.hasher.build_hasher();
+        for word in counts.iter().chain(&addresses[..words]) {
+            hasher.write_u64(*word);
+        }
+        self.identity(Some(interface), kind, span, &[hasher.finish()])
+    }
+
+    #[inline]
+    fn identity(&self, interface: Option<InterfaceIndex>, kind: u64, span: Span, words: &[u64]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(interface.map_or(0, |index| self.name_hashes[index.0 as usize]));
+        hasher.write_u64(kind);
+        hasher.write_i64(span.start.0);
+        hasher.write_i64(span.end.0);
+        for word in words {
+            hasher.write_u64(*word);
+        }
+        hasher.finish()
+    }
+}
+
+/// Writes an address as one word (IPv4) or two (IPv6); gives their number.
+#[inline]
+fn put_address(words: &mut [u64], address: std::net::IpAddr) -> usize {
+    match address {
+        std::net::IpAddr::V4(address) => {
+            words[0] = u64::from(address.to_bits());
+            1
+        }
+        std::net::IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            words[0] = (bits >> 64) as u64;
+            #[expect(clippy::cast_possible_truncation, reason = "the lower half of the address is wanted")]
+            {
+                words[1] = bits as u64;
+            }
+            2
+        }
+    }
+}
+
+impl Sink for Gatherer<'_> {
+    #[inline]
+    fn record(&mut self, record: &FlowRecord<'_>) {
+        if record.log_status == LogStatus::Ok {
+            self.flow_record(record);
+        } else {
+            self.status_record(record);
+        }
+    }
+
+    fn malformed(&mut self, line: u64, malformed: Malformed) {
+        self.batch.counts.malformed += 1;
+        if self.batch.malformed.len() < MALFORMED_EXAMPLES {
+            self.batch.malformed.push(MalformedLine { line, malformed });
+        }
+    }
+
+    fn header(&mut self) {
+        self.batch.counts.headers += 1;
+    }
+
+    fn transit_gateway(&mut self) {
+        self.batch.counts.transit_gateway += 1;
+    }
+
+    fn format(&mut self, format: &LogFormat) {
+        if format.is_transit_gateway() {
+            return;
+        }
+        for missing in format.missing() {
+            if !self.batch.missing.contains(&missing) {
+                self.batch.missing.push(missing);
+            }
+        }
+    }
+
+    fn foreign_json(&mut self, _line: u64, key: &'static str) {
+        if !self.batch.foreign.contains(&key) {
+            self.batch.foreign.push(key);
+        }
+    }
+}

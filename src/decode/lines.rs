@@ -1,0 +1,144 @@
+//! Cuts a stream of text into chunks of whole lines, with a bound on every line.
+
+use memchr::{memchr_iter, memrchr};
+
+use super::{Limits, LineSink};
+
+/// Whole lines in a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// The lines, each with its line feed; the very last of an input may lack it.
+    pub text: &'a [u8],
+    /// Number of the first line, from 1.
+    pub first_line: u64,
+    /// The last line lacks its end because the input broke off.
+    pub cut_off: bool,
+}
+
+/// A line that was dropped because it is too long.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlong {
+    /// Its number, from 1.
+    pub line: u64,
+}
+
+impl<'a> Chunk<'a> {
+    /// The lines without their line feeds, with their numbers.
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let text = self.text;
+        let mut start = 0;
+        let unended = (!text.is_empty() && !text.ends_with(b"\n")).then_some(text.len());
+        memchr_iter(b'\n', text).chain(unended).zip(self.first_line..).map(move |(end, number)| {
+            let line = &text[start..end];
+            start = end + 1;
+            (number, line)
+        })
+    }
+}
+
+/// The buffer between a stream and its lines.
+#[derive(Debug)]
+pub(super) struct Lines {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` in use, all of one unfinished line.
+    used: usize,
+    next_line: u64,
+    chunk_bytes: usize,
+    json_line_bytes: usize,
+    /// Inside a line that is being dropped.
+    dropping: bool,
+}
+
+impl Lines {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            buffer: vec![0; limits.chunk_bytes],
+            used: 0,
+            next_line: 1,
+            chunk_bytes: limits.chunk_bytes,
+            json_line_bytes: limits.json_line_bytes,
+            dropping: false,
+        }
+    }
+
+    /// Where the next bytes go. Never empty.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.used..]
+    }
+
+    /// The bytes just put into [`Self::space`], before they are accounted for.
+    pub(super) fn peek(&self, count: usize) -> &[u8] {
+        &self.buffer[self.used..self.used + count]
+    }
+
+    /// Takes `count` bytes that were put into [`Self::space`]. `false` when the sink has had enough.
+    pub(super) fn filled(&mut self, count: usize, sink: &mut impl LineSink) -> bool {
+        let fresh = self.used;
+        self.used += count;
+        if self.dropping && !self.drop_until_line_feed(fresh) {
+            return true;
+        }
+        // A chunk goes out when the buffer is full: small reads do not make small chunks.
+        if self.used < self.buffer.len() {
+            return true;
+        }
+        self.hand_out(sink)
+    }
+
+    /// The input is over; `whole` says whether it ended as it should.
+    pub(super) fn end(&mut self, whole: bool, sink: &mut impl LineSink) {
+        if self.used == 0 || self.dropping {
+            return;
+        }
+        let text = &self.buffer[..self.used];
+        let cut_off = !whole && !text.ends_with(b"\n");
+        sink.chunk(Chunk { text, first_line: self.next_line, cut_off });
+        self.used = 0;
+    }
+
+    fn hand_out(&mut self, sink: &mut impl LineSink) -> bool {
+        let Some(last) = memrchr(b'\n', &self.buffer[..self.used]) else {
+            self.make_room_or_drop(sink);
+            return true;
+        };
+        let chunk = Chunk { text: &self.buffer[..=last], first_line: self.next_line, cut_off: false };
+        self.next_line += memchr_iter(b'\n', chunk.text).count() as u64;
+        let goes_on = sink.chunk(chunk);
+        self.buffer.copy_within(last + 1..self.used, 0);
+        self.used -= last + 1;
+        self.buffer.truncate(self.chunk_bytes.max(self.used + 1));
+        goes_on
+    }
+
+    /// The buffer is full of one line: JSON may have more room, anything else is dropped up to its line feed.
+    fn make_room_or_drop(&mut self, sink: &mut impl LineSink) {
+        let first = self.buffer[..self.used].iter().copied().find(|byte| !byte.is_ascii_whitespace());
+        if matches!(first, Some(b'{' | b'[')) && self.buffer.len() < self.json_line_bytes {
+            let size = (self.buffer.len() * 2).min(self.json_line_bytes);
+            self.buffer.resize(size, 0);
+            return;
+        }
+        sink.overlong(Overlong { line: self.next_line });
+        self.used = 0;
+        self.dropping = true;
+        self.buffer.truncate(self.chunk_bytes);
+    }
+
+    /// While dropping: forgets everything up to the line feed. `false` while there is none.
+    fn drop_until_line_feed(&mut self, fresh: usize) -> bool {
+        match memchr::memchr(b'\n', &self.buffer[fresh..self.used]) {
+            None => {
+                self.used = 0;
+                false
+            }
+            Some(at) => {
+                let end = fresh + at + 1;
+                self.buffer.copy_within(end..self.used, 0);
+                self.used -= end;
+                self.next_line += 1;
+                self.dropping = false;
+                true
+            }
+        }
+    }
+}

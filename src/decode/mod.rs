@@ -1,0 +1,250 @@
+//! Bytes to lines: gzip with all its members, plain text, bounded line lengths, positions.
+//!
+//! Decides by content, never by name. Refuses to know what a line means. Memory is bounded by [`Limits`].
+
+mod inflate;
+mod lines;
+
+use std::io::{self, Read};
+
+use inflate::Inflate;
+use lines::Lines;
+pub use lines::{Chunk, Overlong};
+
+/// Bounds on what one input may make this process hold or do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Text handed on at once, and the longest line of plain text, in bytes.
+    pub chunk_bytes: usize,
+    /// The longest line that begins like JSON, in bytes: a whole subscription batch stands on one line.
+    pub json_line_bytes: usize,
+    /// Decompressed bytes per compressed byte above which an input is given up …
+    pub max_ratio: u64,
+    /// … once it has given this many bytes.
+    pub ratio_floor_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            chunk_bytes: 256 * 1024,
+            json_line_bytes: 32 * 1024 * 1024,
+            // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
+            max_ratio: 400,
+            ratio_floor_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// How reading one input ended.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes read as stored.
+    pub bytes_read: u64,
+    /// Bytes after decompression.
+    pub bytes_decoded: u64,
+    /// Why it was not read to its end, a lowercase fragment.
+    pub error: Option<String>,
+}
+
+/// What a reader of lines is told.
+pub trait LineSink {
+    /// Some whole lines, in order. Returning `false` stops the reading.
+    fn chunk(&mut self, chunk: Chunk<'_>) -> bool;
+    /// A line longer than the limit; its text was dropped.
+    fn overlong(&mut self, overlong: Overlong);
+}
+
+/// Reads one input to its end, its first error, or until the sink has had enough.
+pub fn decode(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decoded {
+    let mut decoded = Decoded::default();
+    let mut input = Inflate::new(input, *limits);
+    let mut lines = Lines::new(limits);
+    loop {
+        match input.read(lines.space()) {
+            Ok(0) => {
+                lines.end(true, sink);
+                break;
+            }
+            Ok(count) => {
+                let first = decoded.bytes_decoded == 0;
+                decoded.bytes_decoded += count as u64;
+                if first && let Some(kind) = not_text(lines.peek(count)) {
+                    decoded.error = Some(kind.to_owned());
+                    break;
+                }
+                if !lines.filled(count, sink) {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                lines.end(false, sink);
+                decoded.error = Some(describe(&error));
+                break;
+            }
+        }
+    }
+    decoded.bytes_read = input.bytes_read();
+    if decoded.error.is_none() {
+        decoded.error = input.trailing_garbage();
+    }
+    decoded
+}
+
+/// What the first bytes are, if they are clearly not lines of text.
+fn not_text(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(b"PAR1") {
+        Some("is a Parquet file, which this version does not read yet")
+    } else if head.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
+        Some("is compressed with zstd, which flow logs never are; decompress it first")
+    } else if head.starts_with(b"PK\x03\x04") {
+        Some("is a zip archive; unpack it first")
+    } else if head[..head.len().min(4096)].contains(&0) {
+        Some("is binary, not a flow log")
+    } else {
+        None
+    }
+}
+
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "is truncated: the gzip stream breaks off".to_owned(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("is damaged: {error}"),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Collect {
+        lines: Vec<(u64, String)>,
+        overlong: Vec<u64>,
+        cut_off: bool,
+    }
+
+    impl LineSink for Collect {
+        fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+            for (number, line) in chunk.lines() {
+                self.lines.push((number, String::from_utf8_lossy(line).into_owned()));
+            }
+            self.cut_off |= chunk.cut_off;
+            true
+        }
+        fn overlong(&mut self, overlong: Overlong) {
+            self.overlong.push(overlong.line);
+        }
+    }
+
+    fn read(bytes: &[u8], limits: &Limits) -> (Collect, Decoded) {
+        let mut sink = Collect::default();
+        let decoded = decode(bytes, limits, &mut sink);
+        (sink, decoded)
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).and_then(|()| encoder.finish()).expect("gzip in memory")
+    }
+
+    #[test]
+    fn every_member_of_a_gzip_is_read() {
+        let bytes = [gzip(b"a\nb"), gzip(b"c\n"), gzip(b""), gzip(b"d")].concat();
+        let (sink, decoded) = read(&bytes, &Limits::default());
+        assert_eq!(sink.lines.iter().map(|(_, l)| l.as_str()).collect::<Vec<_>>(), ["a", "bc", "d"]);
+        assert_eq!((decoded.error, decoded.bytes_read), (None, bytes.len() as u64));
+    }
+
+    #[test]
+    fn a_truncated_gzip_gives_its_whole_lines_and_says_so() {
+        let text: String = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 1000)).collect();
+        let whole = gzip(text.as_bytes());
+        let (sink, decoded) = read(&whole[..whole.len() / 2], &Limits::default());
+        assert!(decoded.error.is_some_and(|error| error.contains("truncated")));
+        assert!(sink.lines.len() > 5_000 && sink.cut_off);
+        for (number, line) in &sink.lines[..sink.lines.len() - 1] {
+            assert!(line.starts_with(&format!("line {} ", number - 1)), "{number}: {line}");
+        }
+    }
+
+    #[test]
+    fn padding_after_a_gzip_is_ignored_and_anything_else_is_said() {
+        let padded = [gzip(b"a\n"), vec![0; 512]].concat();
+        assert_eq!(read(&padded, &Limits::default()).1.error, None);
+        let garbage = [gzip(b"a\n"), b"garbage".to_vec()].concat();
+        let (sink, decoded) = read(&garbage, &Limits::default());
+        assert_eq!(sink.lines.len(), 1);
+        assert!(decoded.error.is_some_and(|error| error.contains("after the gzip stream")));
+    }
+
+    #[test]
+    fn a_bomb_is_given_up() {
+        let limits = Limits { ratio_floor_bytes: 1 << 20, max_ratio: 100, ..Limits::default() };
+        let (_, decoded) = read(&gzip(&vec![b'\n'; 32 << 20]), &limits);
+        assert!(decoded.error.is_some_and(|error| error.contains("decompresses")));
+        assert!(decoded.bytes_decoded < 8 << 20);
+    }
+
+    #[test]
+    fn content_decides_not_the_name() {
+        assert_eq!(read(b"plain\n", &Limits::default()).0.lines.len(), 1);
+        assert!(read(b"PAR1....", &Limits::default()).1.error.is_some());
+        assert!(read(b"\x7fELF\0\0", &Limits::default()).1.error.is_some());
+        assert_eq!(read(b"", &Limits::default()).1, Decoded::default());
+    }
+
+    #[test]
+    fn an_overlong_line_is_dropped_alone() {
+        let limits = Limits { chunk_bytes: 1024, json_line_bytes: 8192, ..Limits::default() };
+        let text = [b"a\n".to_vec(), vec![b'x'; 5000], b"\nb\n{".to_vec(), vec![b'y'; 5000], b"\nc".to_vec()]
+            .concat();
+        let (sink, _) = read(&text, &limits);
+        assert_eq!(sink.overlong, [2]);
+        assert_eq!(
+            sink.lines.iter().map(|(n, l)| (*n, l.len())).collect::<Vec<_>>(),
+            [(1, 1), (3, 1), (4, 5001), (5, 1)]
+        );
+    }
+
+    /// Gives a few bytes at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(buffer.len()).min(self.0.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunk_sizes_never_change_the_lines(
+            lines in proptest::collection::vec("[a-z]{0,40}", 0..60),
+            chunk_bytes in 64_usize..400,
+            step in 1_usize..90,
+            compress in any::<bool>(),
+        ) {
+            let text = lines.join("\n");
+            let bytes = if compress { gzip(text.as_bytes()) } else { text.clone().into_bytes() };
+            let mut sink = Collect::default();
+            let limits = Limits { chunk_bytes, ..Limits::default() };
+            decode(Trickle(&bytes, step), &limits, &mut sink);
+            let mut expected: Vec<_> = text.split('\n').enumerate().map(|(n, l)| (n as u64 + 1, l.to_owned())).collect();
+            if expected.last().is_some_and(|(_, line)| line.is_empty()) {
+                expected.pop();
+            }
+            prop_assert_eq!(sink.lines, expected);
+        }
+    }
+}

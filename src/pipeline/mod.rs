@@ -1,0 +1,216 @@
+//! Composes the reading stages on all cores: objects → lines → records → rows → the join.
+//!
+//! Objects are decoded and parsed independently, each on one thread; their batches are joined in the order of the
+//! objects, so neither the number of threads nor their luck changes the result. Holds no domain rules.
+
+mod worker;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+
+use crate::correlate::{Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
+use crate::decode::Limits;
+use crate::net::Timestamp;
+use crate::record::{LogFormat, MissingField};
+use crate::source::Object;
+use worker::{Job, Message};
+
+/// Batches that one object may be ahead of the join: 24 MiB of text.
+const BATCHES_AHEAD: usize = 96;
+
+/// Malformed lines kept as examples.
+const MALFORMED_EXAMPLES: usize = 10;
+
+/// A record's `start` may lie this long before the five minutes that its object's name gives for its `end`:
+/// the longest aggregation interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
+const NAME_SLACK_SECONDS: i64 = 900;
+
+/// How to read.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Threads that decode and parse.
+    pub threads: usize,
+    /// Bounds on one input.
+    pub limits: Limits,
+    /// Formats of input without a header, besides the default one.
+    pub log_formats: Vec<Arc<LogFormat>>,
+    /// What counts.
+    pub selection: Selection,
+    /// The join.
+    pub correlate: Options,
+}
+
+/// How far the reading is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// Objects read to their end.
+    pub objects: usize,
+    /// Objects in all.
+    pub objects_total: usize,
+    /// Bytes of the objects read to their end, as stored.
+    pub bytes_read: u64,
+}
+
+/// What was read, joined.
+#[derive(Debug)]
+pub struct Reading {
+    /// The join.
+    pub correlated: Correlated,
+    /// Objects opened.
+    pub objects: u64,
+    /// Bytes as stored.
+    pub bytes_read: u64,
+    /// Bytes after decompression.
+    pub bytes_decoded: u64,
+    /// Inputs not read to their end: name and reason.
+    pub incomplete: Vec<(String, String)>,
+    /// The first malformed lines: name of the input and line.
+    pub malformed: Vec<(String, MalformedLine)>,
+    /// What formats lack, with the first input each was met in and the number of such inputs.
+    pub missing: Vec<(MissingField, String, usize)>,
+    /// Inputs that are JSON of another kind: name and telling key.
+    pub foreign: Vec<(String, &'static str)>,
+}
+
+/// Reads all objects and joins their records.
+pub fn read(objects: &[Object], options: &ReadOptions, progress: &mut dyn FnMut(Progress)) -> Reading {
+    // Going by names lets the join forget; a name that lies is found out, and then everything is read once more.
+    let go_by_names = objects.iter().all(Object::is_rereadable);
+    match read_once(objects, options, go_by_names, progress) {
+        Ok(reading) => reading,
+        Err(LateRecord) => read_once(objects, options, false, progress).unwrap_or_else(|LateRecord| {
+            unreachable!("a join that never forgets cannot meet a record that is late")
+        }),
+    }
+}
+
+fn read_once(
+    objects: &[Object],
+    options: &ReadOptions,
+    go_by_names: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Reading, LateRecord> {
+    let mut join = Join::new(options);
+    std::thread::scope(|scope| {
+        let (jobs, queue) = channel();
+        let queue = Arc::new(std::sync::Mutex::new(queue));
+        for _ in 0..options.threads.max(1).min(objects.len()) {
+            let queue = Arc::clone(&queue);
+            scope.spawn(move || worker::work(&queue, options));
+        }
+        let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
+        let mut next = objects.iter();
+        for (index, object) in objects.iter().enumerate() {
+            while waiting.len() < options.threads + 2 {
+                let Some(object) = next.next() else { break };
+                let (batches, receiver) = sync_channel(BATCHES_AHEAD);
+                waiting.push_back(receiver);
+                // A send fails only when every worker is gone, which the missing end of the object then tells.
+                let _ = jobs.send(Job { object, batches });
+            }
+            let Some(receiver) = waiting.pop_front() else { break };
+            if go_by_names && let Some(name) = &object.aws_name {
+                join.correlator.retire(name.bucket.plus_seconds(-NAME_SLACK_SECONDS));
+            }
+            join.object(object, &receiver)?;
+            progress(Progress {
+                objects: index + 1,
+                objects_total: objects.len(),
+                bytes_read: join.reading.bytes_read,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(join.finish())
+}
+
+/// The joining side: one object after another.
+struct Join {
+    correlator: Correlator,
+    reading: Partial,
+}
+
+#[derive(Default)]
+struct Partial {
+    objects: u64,
+    bytes_read: u64,
+    bytes_decoded: u64,
+    incomplete: BTreeSet<(String, String)>,
+    malformed: Vec<(String, MalformedLine)>,
+    missing: Vec<(MissingField, String, usize)>,
+    foreign: Vec<(String, &'static str)>,
+}
+
+impl Join {
+    fn new(options: &ReadOptions) -> Self {
+        Self { correlator: Correlator::new(options.correlate), reading: Partial::default() }
+    }
+
+    fn object(&mut self, object: &Object, messages: &Receiver<Message>) -> Result<(), LateRecord> {
+        self.reading.objects += 1;
+        let mut missing = BTreeSet::new();
+        let mut ended = false;
+        for message in messages {
+            match message {
+                Message::Batch(mut batch) => {
+                    missing.extend(batch.missing.drain(..));
+                    for line in batch.malformed.drain(..) {
+                        if self.reading.malformed.len() < MALFORMED_EXAMPLES {
+                            self.reading.malformed.push((object.name.clone(), line));
+                        }
+                    }
+                    for key in batch.foreign.drain(..) {
+                        if !self.reading.foreign.iter().any(|(name, _)| *name == object.name) {
+                            self.reading.foreign.push((object.name.clone(), key));
+                        }
+                    }
+                    self.correlator.absorb(*batch)?;
+                }
+                Message::End(decoded) => {
+                    ended = true;
+                    self.reading.bytes_read += decoded.bytes_read;
+                    self.reading.bytes_decoded += decoded.bytes_decoded;
+                    if let Some(error) = decoded.error {
+                        self.reading.incomplete.insert((object.name.clone(), error));
+                    }
+                }
+            }
+        }
+        if !ended {
+            self.reading
+                .incomplete
+                .insert((object.name.clone(), "reading it failed inside flowcheck".to_owned()));
+        }
+        for field in missing {
+            match self.reading.missing.iter_mut().find(|(known, ..)| *known == field) {
+                Some((_, _, inputs)) => *inputs += 1,
+                None => self.reading.missing.push((field, object.name.clone(), 1)),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Reading {
+        let partial = self.reading;
+        Reading {
+            correlated: self.correlator.finish(),
+            objects: partial.objects,
+            bytes_read: partial.bytes_read,
+            bytes_decoded: partial.bytes_decoded,
+            incomplete: partial.incomplete.into_iter().collect(),
+            malformed: partial.malformed,
+            missing: partial.missing,
+            foreign: partial.foreign,
+        }
+    }
+}
+
+/// The time at which a reading's window ends for the purpose of "still going", if anything was read.
+impl Reading {
+    /// Latest `end` of a record that counts.
+    #[must_use]
+    pub fn last_record(&self) -> Option<Timestamp> {
+        self.correlated.span.map(|span| span.end)
+    }
+}

@@ -1,0 +1,85 @@
+//! One thread's work: open an object, decode it, parse its lines, hand on batches.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use super::ReadOptions;
+use crate::correlate::{Batch, Gatherer};
+use crate::decode::{Chunk, Decoded, LineSink, Overlong, decode};
+use crate::record::{LineReader, Malformed, Problem, Sink};
+use crate::source::Object;
+
+/// One object to read, and where its batches go.
+pub(super) struct Job<'a> {
+    pub(super) object: &'a Object,
+    pub(super) batches: SyncSender<Message>,
+}
+
+/// What a worker says about its object, ending with one `End`.
+pub(super) enum Message {
+    Batch(Box<Batch>),
+    End(Decoded),
+}
+
+/// Takes jobs until there are no more.
+pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, options: &ReadOptions) {
+    loop {
+        // The lock is held only while waiting: another worker's panic cannot leave the queue half-changed.
+        let job = match queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv() {
+            Ok(job) => job,
+            Err(_) => return,
+        };
+        read_object(&job, options);
+    }
+}
+
+fn read_object(job: &Job<'_>, options: &ReadOptions) {
+    let decoded = match job.object.open() {
+        Ok(input) => {
+            let mut sink = RecordSink {
+                reader: LineReader::new(&options.log_formats),
+                gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
+                batches: &job.batches,
+            };
+            let decoded = decode(input, &options.limits, &mut sink);
+            sink.reader.end(&mut sink.gatherer);
+            sink.send();
+            decoded
+        }
+        Err(error) => Decoded { error: Some(format!("cannot be opened: {error}")), ..Decoded::default() },
+    };
+    // Nobody listens any more when the join gave up: then nobody needs to know.
+    let _ = job.batches.send(Message::End(decoded));
+}
+
+struct RecordSink<'a> {
+    reader: LineReader,
+    gatherer: Gatherer<'a>,
+    batches: &'a SyncSender<Message>,
+}
+
+impl RecordSink<'_> {
+    /// `false` when the join gave up.
+    fn send(&mut self) -> bool {
+        self.batches.send(Message::Batch(Box::new(self.gatherer.take()))).is_ok()
+    }
+}
+
+impl LineSink for RecordSink<'_> {
+    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+        let cut_off_at = if chunk.cut_off { chunk.lines().last() } else { None };
+        for (number, line) in chunk.lines() {
+            if cut_off_at.is_some_and(|(last, _)| last == number) {
+                // Half a record can look like a whole one.
+                self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
+            } else {
+                self.reader.line(number, line, &mut self.gatherer);
+            }
+        }
+        self.send()
+    }
+
+    fn overlong(&mut self, overlong: Overlong) {
+        self.gatherer.malformed(overlong.line, Malformed::new("line", b"", Problem::TooLong));
+    }
+}

@@ -1,0 +1,178 @@
+//! Flow log fields, formats and records: text in, [`FlowRecord`] out.
+//!
+//! Owns field names (versions 2 to 11), log formats, and what makes a record malformed. Refuses to do I/O, to know
+//! the time of day, or to know what a record is used for.
+
+mod field;
+mod format;
+mod parse;
+mod reader;
+mod wrapped;
+
+use std::fmt;
+use std::net::IpAddr;
+
+pub use field::Field;
+pub use format::{LogFormat, LogFormatError, MissingField};
+pub use parse::{MAX_LINE_BYTES, parse_record};
+pub use reader::{LineReader, Sink};
+
+use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
+
+/// What the security groups and the network ACL decided together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Let through.
+    Accept,
+    /// Dropped; the log does not say by whom.
+    Reject,
+}
+
+/// The `log-status` field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LogStatus {
+    /// An ordinary record.
+    #[default]
+    Ok,
+    /// The interface had no traffic in the window.
+    NoData,
+    /// AWS dropped an unknown number of records of the window.
+    SkipData,
+}
+
+/// The `reject-reason` field; absent for security groups and network ACLs alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// VPC Block Public Access (`BPA`).
+    BlockPublicAccess,
+    /// VPC Encryption Controls (`EC`).
+    EncryptionControls,
+}
+
+impl RejectReason {
+    fn from_field(token: &[u8]) -> Option<Self> {
+        match token {
+            b"BPA" => Some(Self::BlockPublicAccess),
+            b"EC" => Some(Self::EncryptionControls),
+            // A reason of the future says nothing about network ACLs either way.
+            _ => None,
+        }
+    }
+}
+
+/// One record. A member is `None` when the format lacks the field or the record has `-` there.
+/// Texts are the bytes of the log, not yet known to be UTF-8.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the members are the AWS field names")]
+pub struct FlowRecord<'a> {
+    pub interface_id: Option<&'a [u8]>,
+    pub vpc_id: Option<&'a [u8]>,
+    pub subnet_id: Option<&'a [u8]>,
+    pub resource_id: Option<&'a [u8]>,
+    pub srcaddr: Option<IpAddr>,
+    pub dstaddr: Option<IpAddr>,
+    pub pkt_srcaddr: Option<IpAddr>,
+    pub pkt_dstaddr: Option<IpAddr>,
+    pub srcport: Option<u16>,
+    pub dstport: Option<u16>,
+    pub protocol: Option<Protocol>,
+    pub packets: Option<u64>,
+    pub bytes: Option<u64>,
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
+    pub action: Option<Action>,
+    pub log_status: LogStatus,
+    pub tcp_flags: Option<TcpFlags>,
+    pub flow_direction: Option<Direction>,
+    pub reject_reason: Option<RejectReason>,
+}
+
+impl FlowRecord<'_> {
+    /// The five-tuple as the interface saw it (`srcaddr` … `dstport`), if every part is known.
+    #[must_use]
+    pub fn flow(&self) -> Option<FiveTuple> {
+        Some(FiveTuple {
+            srcaddr: self.srcaddr?,
+            dstaddr: self.dstaddr?,
+            srcport: self.srcport?,
+            dstport: self.dstport?,
+            protocol: self.protocol?,
+        })
+    }
+}
+
+/// A line that is no record, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}={value}: {problem}")]
+pub struct Malformed {
+    /// The field at fault; `line` for the whole line.
+    pub field: &'static str,
+    /// Its text, cut to 80 characters.
+    pub value: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl Malformed {
+    /// Keeps at most 80 characters of the value; bytes that are not UTF-8 become `U+FFFD`.
+    #[must_use]
+    pub fn new(field: &'static str, value: &[u8], problem: Problem) -> Self {
+        let head = &value[..value.len().min(320)];
+        Self { field, value: String::from_utf8_lossy(head).chars().take(80).collect(), problem }
+    }
+}
+
+/// What can be wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// Not as many fields as the format has.
+    FieldCount {
+        /// Fields of the format.
+        expected: usize,
+        /// Fields of the line.
+        found: usize,
+    },
+    /// A number field holds something else.
+    NotANumber,
+    /// A number too large for its field.
+    OutOfRange,
+    /// Neither an IPv4 nor an IPv6 address.
+    NotAnAddress,
+    /// Not one of the field's words.
+    NotOneOf(&'static str),
+    /// `-` where a record with status OK must have a value.
+    Absent,
+    /// The format has no action field, so the record is neither accepted nor rejected.
+    NoActionField,
+    /// `end` lies before `start`.
+    EndBeforeStart,
+    /// Longer than [`MAX_LINE_BYTES`].
+    TooLong,
+    /// Cut off where its input breaks off.
+    CutOff,
+    /// Begins like JSON and is not.
+    NotJson,
+    /// JSON in which no flow log record is found.
+    NoRecordInJson,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FieldCount { expected, found } => {
+                write!(f, "has {found} fields, the format has {expected}")
+            }
+            Self::NotANumber => f.write_str("is not a number"),
+            Self::OutOfRange => f.write_str("is out of range"),
+            Self::NotAnAddress => f.write_str("is not an IP address"),
+            Self::NotOneOf(words) => write!(f, "is not one of {words}"),
+            Self::Absent => f.write_str("is absent although log-status is OK"),
+            Self::NoActionField => f.write_str("the format has no action field"),
+            Self::EndBeforeStart => f.write_str("lies before start"),
+            Self::TooLong => write!(f, "is longer than {} KiB", MAX_LINE_BYTES / 1024),
+            Self::CutOff => f.write_str("is cut off by the end of a damaged input"),
+            Self::NotJson => f.write_str("is not valid JSON"),
+            Self::NoRecordInJson => f.write_str("holds no flow log record"),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! One text line to one [`FlowRecord`], by a format's columns. Every field that is read is also checked.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use memchr::{memchr, memchr_iter};
+
+use super::field::Field;
+use super::format::LogFormat;
+use super::{Action, FlowRecord, LogStatus, Malformed, Problem, RejectReason};
+use crate::net::{Direction, Protocol, TcpFlags, Timestamp};
+
+/// The longest line that is taken for a record; AWS lines stay under 2 KiB.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// Epoch values from here on are milliseconds: the year 5138 in seconds, March 1973 in milliseconds.
+const FIRST_MILLISECOND_VALUE: u64 = 100_000_000_000;
+
+/// Reads one line (without its line feed) whose columns are those of `format`.
+pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, Malformed> {
+    let columns = format.columns();
+    let mut record = FlowRecord::default();
+    let mut seen = Seen::default();
+    let mut column = 0;
+    let mut start = 0;
+    for end in memchr_iter(b' ', line).chain(std::iter::once(line.len())) {
+        let token = &line[start..end];
+        start = end + 1;
+        if token.is_empty() {
+            continue;
+        }
+        let Some(&field) = columns.get(column) else {
+            return Err(wrong_field_count(line, format));
+        };
+        if let Err(problem) = set_field(&mut record, &mut seen, field, token) {
+            return Err(field_error(line, format, column, token, problem));
+        }
+        column += 1;
+    }
+    if column != columns.len() {
+        return Err(wrong_field_count(line, format));
+    }
+    finish(record, seen, format)
+}
+
+/// What was said in the columns besides the values themselves.
+#[derive(Default)]
+pub(super) struct Seen {
+    log_status: Option<LogStatus>,
+}
+
+/// Whether a line holds something other than single spaces between its tokens, so that it must be rewritten first.
+pub(super) fn needs_respacing(line: &[u8]) -> bool {
+    memchr(b'\t', line).is_some()
+}
+
+#[inline]
+pub(super) fn set_field<'a>(
+    record: &mut FlowRecord<'a>,
+    seen: &mut Seen,
+    field: Field,
+    token: &'a [u8],
+) -> Result<(), Problem> {
+    let absent = token == b"-";
+    match field {
+        Field::Carried | Field::TransitGateway | Field::Unknown => {}
+        Field::Version => {
+            number(token)?;
+        }
+        Field::LogStatus => seen.log_status = Some(log_status(token)?),
+        _ if absent => {}
+        Field::InterfaceId => record.interface_id = Some(token),
+        Field::VpcId => record.vpc_id = Some(token),
+        Field::SubnetId => record.subnet_id = Some(token),
+        Field::ResourceId => record.resource_id = Some(token),
+        Field::Srcaddr => record.srcaddr = Some(address(token)?),
+        Field::Dstaddr => record.dstaddr = Some(address(token)?),
+        Field::PktSrcaddr => record.pkt_srcaddr = Some(address(token)?),
+        Field::PktDstaddr => record.pkt_dstaddr = Some(address(token)?),
+        Field::Srcport => record.srcport = Some(port(token)?),
+        Field::Dstport => record.dstport = Some(port(token)?),
+        Field::Protocol => record.protocol = Some(Protocol(small_number(token)?)),
+        Field::TcpFlags => record.tcp_flags = Some(TcpFlags(small_number(token)?)),
+        Field::Packets => record.packets = Some(number(token)?),
+        Field::Bytes => record.bytes = Some(number(token)?),
+        Field::Start => record.start = Some(timestamp(token)?),
+        Field::End => record.end = Some(timestamp(token)?),
+        Field::Action => record.action = Some(action(token)?),
+        Field::FlowDirection => record.flow_direction = Some(direction(token)?),
+        Field::RejectReason => record.reject_reason = RejectReason::from_field(token),
+    }
+    Ok(())
+}
+
+/// Checks what only the whole record can show, and settles what a format leaves out.
+#[inline]
+pub(super) fn finish<'a>(
+    mut record: FlowRecord<'a>,
+    seen: Seen,
+    format: &LogFormat,
+) -> Result<FlowRecord<'a>, Malformed> {
+    // Without the log-status field, a record without an action is one of an idle interface.
+    record.log_status = seen.log_status.unwrap_or({
+        if record.action.is_none() && record.srcaddr.is_none() && record.pkt_srcaddr.is_none() {
+            LogStatus::NoData
+        } else {
+            LogStatus::Ok
+        }
+    });
+    if record.srcaddr.is_none() && !format.columns().contains(&Field::Srcaddr) {
+        record.srcaddr = record.pkt_srcaddr;
+    }
+    if record.dstaddr.is_none() && !format.columns().contains(&Field::Dstaddr) {
+        record.dstaddr = record.pkt_dstaddr;
+    }
+    // With only one of the two times, the record is a moment.
+    let columns = format.columns();
+    if record.start.is_none() && !columns.contains(&Field::Start) {
+        record.start = record.end;
+    }
+    if record.end.is_none() && !columns.contains(&Field::End) {
+        record.end = record.start;
+    }
+    if let (Some(start), Some(end)) = (record.start, record.end)
+        && end < start
+    {
+        return Err(Malformed::new("end", end.0.to_string().as_bytes(), Problem::EndBeforeStart));
+    }
+    if record.log_status == LogStatus::Ok {
+        require(&record, format)?;
+        // Protocols without ports are logged with 0; some tools that rewrite logs put `-`.
+        if !record.protocol.is_some_and(Protocol::has_ports) {
+            record.srcport = record.srcport.or(Some(0));
+            record.dstport = record.dstport.or(Some(0));
+        }
+    }
+    Ok(record)
+}
+
+/// A record with status OK must have a value in each of these columns, if the format has the column.
+fn require(record: &FlowRecord<'_>, format: &LogFormat) -> Result<(), Malformed> {
+    let complete = record.action.is_some()
+        && record.srcaddr.is_some()
+        && record.dstaddr.is_some()
+        && record.protocol.is_some()
+        && record.srcport.is_some()
+        && record.dstport.is_some()
+        && record.start.is_some()
+        && record.end.is_some();
+    if complete {
+        return Ok(());
+    }
+    let portless = record.protocol.is_some_and(|protocol| !protocol.has_ports());
+    for (field, present) in [
+        (Field::Action, record.action.is_some()),
+        (Field::Srcaddr, record.srcaddr.is_some()),
+        (Field::Dstaddr, record.dstaddr.is_some()),
+        (Field::Protocol, record.protocol.is_some()),
+        (Field::Srcport, record.srcport.is_some() || portless),
+        (Field::Dstport, record.dstport.is_some() || portless),
+        (Field::Start, record.start.is_some()),
+        (Field::End, record.end.is_some()),
+    ] {
+        if !present && format.columns().contains(&field) {
+            return Err(Malformed::new(field.name(), b"-", Problem::Absent));
+        }
+    }
+    if record.action.is_none() {
+        // The format has no action column: counted, and said once by the name of the field.
+        return Err(Malformed::new("action", b"", Problem::NoActionField));
+    }
+    Ok(())
+}
+
+#[cold]
+fn field_error(line: &[u8], format: &LogFormat, column: usize, token: &[u8], problem: Problem) -> Malformed {
+    if token_count(line) == format.columns().len() {
+        Malformed::new(format.columns()[column].name(), token, problem)
+    } else {
+        wrong_field_count(line, format)
+    }
+}
+
+#[cold]
+fn wrong_field_count(line: &[u8], format: &LogFormat) -> Malformed {
+    let problem = Problem::FieldCount { expected: format.columns().len(), found: token_count(line) };
+    Malformed::new("line", line, problem)
+}
+
+/// Number of tokens in a line.
+pub(super) fn token_count(line: &[u8]) -> usize {
+    line.split(|byte| *byte == b' ').filter(|token| !token.is_empty()).count()
+}
+
+/// A decimal number without sign, at most 19 digits.
+#[inline]
+fn number(token: &[u8]) -> Result<u64, Problem> {
+    if token.is_empty() || token.len() > 19 {
+        return Err(if token.iter().all(u8::is_ascii_digit) {
+            Problem::OutOfRange
+        } else {
+            Problem::NotANumber
+        });
+    }
+    let mut value = 0_u64;
+    for &byte in token {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(Problem::NotANumber);
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Ok(value)
+}
+
+#[inline]
+fn small_number(token: &[u8]) -> Result<u8, Problem> {
+    u8::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
+}
+
+#[inline]
+fn port(token: &[u8]) -> Result<u16, Problem> {
+    u16::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
+}
+
+#[inline]
+fn timestamp(token: &[u8]) -> Result<Timestamp, Problem> {
+    let value = number(token)?;
+    let seconds = if value >= FIRST_MILLISECOND_VALUE { value / 1000 } else { value };
+    // Row layouts hold 32 bits of seconds: until 2106.
+    u32::try_from(seconds).map(|seconds| Timestamp(i64::from(seconds))).map_err(|_| Problem::OutOfRange)
+}
+
+#[inline]
+fn address(token: &[u8]) -> Result<IpAddr, Problem> {
+    if let Some(address) = ipv4(token) {
+        return Ok(IpAddr::V4(address));
+    }
+    std::str::from_utf8(token).ok().and_then(|text| text.parse().ok()).ok_or(Problem::NotAnAddress)
+}
+
+/// Dotted decimal, four parts of one to three digits up to 255, no leading zeros (as `Ipv4Addr` reads it).
+#[inline]
+fn ipv4(token: &[u8]) -> Option<Ipv4Addr> {
+    let mut value = 0_u32;
+    let mut octet = 0_u32;
+    let mut digits = 0;
+    let mut dots = 0;
+    for &byte in token {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            if digits == 3 || (digits > 0 && octet == 0) {
+                return None;
+            }
+            octet = octet * 10 + u32::from(digit);
+            digits += 1;
+        } else if byte == b'.' && digits > 0 && dots < 3 && octet <= 255 {
+            value = value << 8 | octet;
+            octet = 0;
+            digits = 0;
+            dots += 1;
+        } else {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0 && octet <= 255).then(|| Ipv4Addr::from(value << 8 | octet))
+}
+
+fn log_status(token: &[u8]) -> Result<LogStatus, Problem> {
+    match token {
+        b"OK" => Ok(LogStatus::Ok),
+        b"NODATA" => Ok(LogStatus::NoData),
+        b"SKIPDATA" => Ok(LogStatus::SkipData),
+        _ => Err(Problem::NotOneOf("OK, NODATA, SKIPDATA")),
+    }
+}
+
+fn action(token: &[u8]) -> Result<Action, Problem> {
+    match token {
+        b"ACCEPT" => Ok(Action::Accept),
+        b"REJECT" => Ok(Action::Reject),
+        _ => Err(Problem::NotOneOf("ACCEPT, REJECT")),
+    }
+}
+
+fn direction(token: &[u8]) -> Result<Direction, Problem> {
+    match token {
+        b"ingress" => Ok(Direction::Ingress),
+        b"egress" => Ok(Direction::Egress),
+        _ => Err(Problem::NotOneOf("ingress, egress")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<FlowRecord<'_>, Malformed> {
+        parse_record(line.as_bytes(), &LogFormat::default_v2())
+    }
+
+    #[test]
+    fn reads_the_default_format() {
+        let line = "2 123456789010 eni-1 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
+        let record = parse(line).expect("record");
+        assert_eq!(record.interface_id, Some(b"eni-1".as_slice()));
+        assert_eq!((record.srcport, record.dstport), (Some(20641), Some(22)));
+        assert_eq!((record.packets, record.bytes), (Some(20), Some(4249)));
+        assert_eq!(record.action, Some(Action::Accept));
+        assert_eq!(record.log_status, LogStatus::Ok);
+    }
+
+    #[test]
+    fn a_bad_field_is_named_with_its_value() {
+        for (line, field, value) in [
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.2 80 NaN 6 20 1000 1418530010 1418530070 ACCEPT OK",
+                "dstport",
+                "NaN",
+            ),
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.2 65543 80 6 20 1000 1418530010 1418530070 ACCEPT OK",
+                "srcport",
+                "65543",
+            ),
+            ("2 1 eni-1 10.0.0.1 10.0.0.2 80 80 6 20 1000 1418530010 - ACCEPT OK", "end", "-"),
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.256 80 80 6 20 1 1418530010 1418530070 ACCEPT OK",
+                "dstaddr",
+                "10.0.0.256",
+            ),
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.2 80 80 6 20 1000 1418530010 1418530070 accept OK",
+                "action",
+                "accept",
+            ),
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.2 80 80 300 20 1000 1418530010 1418530070 ACCEPT OK",
+                "protocol",
+                "300",
+            ),
+            (
+                "2 1 eni-1 10.0.0.1 10.0.0.2 80 80 6 20 1000 1418530090 1418530070 ACCEPT OK",
+                "end",
+                "1418530070",
+            ),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!((error.field, error.value.as_str()), (field, value), "{line}");
+        }
+        let short = parse("2 1 eni-1 - - - - - - - 1742570089 1742570142 -").expect_err("13 fields");
+        assert_eq!(short.problem, Problem::FieldCount { expected: 14, found: 13 });
+    }
+
+    #[test]
+    fn milliseconds_become_seconds() {
+        let record = parse("2 1 eni-1 - - - - - - - 1512564058000 1512564059000 - SKIPDATA").expect("record");
+        assert_eq!(record.start, Some(Timestamp(1_512_564_058)));
+        assert_eq!(record.log_status, LogStatus::SkipData);
+    }
+
+    #[test]
+    fn bpa_rejects_have_no_bytes() {
+        let format =
+            LogFormat::parse("action srcaddr dstaddr bytes reject-reason log-status").expect("format");
+        let record = parse_record(b"REJECT 1.2.3.4 10.0.0.1 - BPA OK", &format).expect("record");
+        assert_eq!((record.bytes, record.reject_reason), (None, Some(RejectReason::BlockPublicAccess)));
+    }
+
+    proptest! {
+        #[test]
+        fn ipv4_reads_what_the_standard_library_reads(text in "[0-9]{1,4}(\\.[0-9]{0,4}){2,4}") {
+            prop_assert_eq!(ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok());
+        }
+
+        #[test]
+        fn numbers_read_as_the_standard_library_reads_them(text in "[0-9x]{0,21}") {
+            let expected = text.parse::<u64>().ok().filter(|_| text.len() <= 19);
+            prop_assert_eq!(number(text.as_bytes()).ok(), expected);
+        }
+
+        #[test]
+        fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_record(&line, &LogFormat::default_v2());
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The lines of one input, whatever they are: headers, records, wrapped JSON, transit gateway records, junk.
+//!
+//! The fast way is one [`parse_record`] with the format in force; whatever that refuses is looked at again, slowly.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::format::LogFormat;
+use super::parse::{MAX_LINE_BYTES, needs_respacing, parse_record, token_count};
+use super::wrapped::{JsonLines, Unwrapped};
+use super::{FlowRecord, Malformed, Problem};
+
+/// What a [`LineReader`] finds. Every non-blank line ends in exactly one call of `record`, `malformed`, `header` or
+/// `transit_gateway`; a line of wrapped JSON in one call for each record inside.
+pub trait Sink {
+    /// A record, in the format last told to [`Sink::format`].
+    fn record(&mut self, record: &FlowRecord<'_>);
+    /// A line that is no record. `line` counts from 1.
+    fn malformed(&mut self, line: u64, malformed: Malformed);
+    /// A header line.
+    fn header(&mut self);
+    /// A transit gateway record.
+    fn transit_gateway(&mut self);
+    /// The format of the records that follow, whenever it changes.
+    fn format(&mut self, format: &LogFormat);
+    /// JSON of a kind that AWS writes and that holds no flow logs (a CloudTrail file, a saved configuration).
+    fn foreign_json(&mut self, line: u64, key: &'static str);
+}
+
+/// Reads the lines of one input in order and remembers the format they are in.
+#[derive(Debug)]
+pub struct LineReader {
+    /// The header's format, once there is one.
+    header: Option<Arc<LogFormat>>,
+    /// For input without a header: `--log-format` first, then the default format.
+    headerless: Vec<Arc<LogFormat>>,
+    /// The format last reported to the sink.
+    reported: Option<Arc<LogFormat>>,
+    /// The reported format is the default one without a header: its records begin with version 2.
+    default_without_header: bool,
+    /// Lines begin with the time at which CloudWatch Logs received them.
+    timestamped: bool,
+    json: JsonLines,
+}
+
+impl LineReader {
+    /// A reader of input whose records, without a header, are in one of `log_formats` or in the default format.
+    #[must_use]
+    pub fn new(log_formats: &[Arc<LogFormat>]) -> Self {
+        let mut headerless = log_formats.to_vec();
+        headerless.push(LogFormat::default_v2());
+        Self {
+            header: None,
+            headerless,
+            reported: None,
+            default_without_header: false,
+            timestamped: false,
+            json: JsonLines::default(),
+        }
+    }
+
+    /// Takes one line without its line feed. `number` counts from 1.
+    #[inline]
+    pub fn line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        if !self.timestamped
+            && !self.json.is_collecting()
+            && let Some(format) = self.reported.as_ref()
+            && !format.is_transit_gateway()
+            && line.len() <= MAX_LINE_BYTES
+            && (!self.default_without_header || line.starts_with(b"2 "))
+            && let Ok(record) = parse_record(line.strip_suffix(b"\r").unwrap_or(line), format)
+        {
+            sink.record(&record);
+            return;
+        }
+        self.unusual_line(number, line, sink);
+    }
+
+    /// Takes what is left when the input ends.
+    pub fn end(&mut self, sink: &mut impl Sink) {
+        if let Some(lines) = self.json.give_up() {
+            self.replay(lines, sink);
+        }
+    }
+
+    #[cold]
+    fn unusual_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        let line = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        if self.json.is_collecting() || matches!(line[0], b'{' | b'[') {
+            let unwrapped = self.json.line(number, line);
+            self.unwrapped(unwrapped, sink);
+            return;
+        }
+        self.text_line(number, line, sink);
+    }
+
+    fn text_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        if line.len() > MAX_LINE_BYTES {
+            sink.malformed(number, Malformed::new("line", line, Problem::TooLong));
+            return;
+        }
+        let line: Cow<'_, [u8]> = if needs_respacing(line) {
+            line.iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+        } else {
+            line.into()
+        };
+        let stripped = strip_received_time(&line);
+        self.timestamped = stripped.is_some();
+        self.record_line(number, stripped.unwrap_or(&line), sink);
+    }
+
+    /// A header, a record in one of the possible formats, a transit gateway record, or malformed; in that order.
+    fn record_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        if let Some(format) = std::str::from_utf8(line).ok().and_then(LogFormat::from_header) {
+            sink.header();
+            let format = Arc::new(format);
+            self.header = Some(Arc::clone(&format));
+            self.report(&format, sink);
+            return;
+        }
+        if let Some(header) = self.header.clone() {
+            if header.is_transit_gateway() {
+                sink.transit_gateway();
+                return;
+            }
+            match parse_record(line, &header) {
+                Ok(record) => sink.record(&record),
+                Err(malformed) => sink.malformed(number, malformed),
+            }
+            return;
+        }
+        self.headerless_line(number, line, sink);
+    }
+
+    fn headerless_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        let found = token_count(line);
+        let mut first_error = None;
+        for format in self.headerless.clone() {
+            if format.columns().len() != found {
+                continue;
+            }
+            if *format == *LogFormat::default_v2() && !line.starts_with(b"2 ") {
+                continue;
+            }
+            match parse_record(line, &format) {
+                Ok(record) => {
+                    self.report(&format, sink);
+                    sink.record(&record);
+                    return;
+                }
+                Err(malformed) => first_error = first_error.or(Some(malformed)),
+            }
+        }
+        if looks_like_transit_gateway(line) {
+            sink.transit_gateway();
+            return;
+        }
+        let malformed = first_error.unwrap_or_else(|| {
+            let expected = self.headerless[0].columns().len();
+            Malformed::new("line", line, Problem::FieldCount { expected, found })
+        });
+        sink.malformed(number, malformed);
+    }
+
+    fn report(&mut self, format: &Arc<LogFormat>, sink: &mut impl Sink) {
+        if self.reported.as_ref() != Some(format) {
+            sink.format(format);
+            self.reported = Some(Arc::clone(format));
+            self.default_without_header = self.header.is_none() && **format == *LogFormat::default_v2();
+        }
+    }
+
+    fn unwrapped(&mut self, unwrapped: Unwrapped, sink: &mut impl Sink) {
+        match unwrapped {
+            Unwrapped::More => {}
+            Unwrapped::Values(number, values) => {
+                for value in &values {
+                    self.json_value(number, value, 0, sink);
+                }
+            }
+            Unwrapped::Broken(lines) => self.replay(lines, sink),
+        }
+    }
+
+    /// Lines collected for a JSON value that never became one: the first is malformed, the others are read again.
+    fn replay(&mut self, lines: Vec<(u64, Vec<u8>)>, sink: &mut impl Sink) {
+        let mut lines = lines.into_iter();
+        if let Some((number, line)) = lines.next() {
+            sink.malformed(number, Malformed::new("line", &line, Problem::NotJson));
+        }
+        for (number, line) in lines {
+            self.unusual_line(number, &line, sink);
+        }
+    }
+
+    fn json_value(&mut self, number: u64, value: &serde_json::Value, depth: u8, sink: &mut impl Sink) {
+        use super::wrapped::{Content, content, with_record};
+        match content(value) {
+            Content::Control => {}
+            Content::Messages(messages) => {
+                for message in messages {
+                    self.message(number, message, depth, sink);
+                }
+            }
+            Content::Values(values) => {
+                for value in values {
+                    self.json_value(number, value, depth, sink);
+                }
+            }
+            Content::Foreign(key) => sink.foreign_json(number, key),
+            Content::TransitGateway => sink.transit_gateway(),
+            Content::Fields(fields) => {
+                let format = Arc::clone(self.json.format_of(&fields));
+                self.report(&format, sink);
+                with_record(&fields, &format, |parsed| match parsed {
+                    Ok(record) => sink.record(&record),
+                    Err(malformed) => sink.malformed(number, malformed),
+                });
+            }
+            Content::Nothing => {
+                sink.malformed(
+                    number,
+                    Malformed::new("line", value.to_string().as_bytes(), Problem::NoRecordInJson),
+                );
+            }
+        }
+    }
+
+    /// A record inside a JSON string; the string may itself be JSON, once.
+    fn message(&mut self, number: u64, message: &str, depth: u8, sink: &mut impl Sink) {
+        let text = message.trim();
+        if depth == 0
+            && text.starts_with('{')
+            && let Ok(value) = serde_json::from_str(text)
+        {
+            self.json_value(number, &value, depth + 1, sink);
+        } else {
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                self.text_line(number, line.trim().as_bytes(), sink);
+            }
+            if text.is_empty() {
+                sink.malformed(number, Malformed::new("line", b"", Problem::NoRecordInJson));
+            }
+        }
+    }
+}
+
+/// The rest of a line that begins with an RFC 3339 time, as CloudWatch Logs exports to S3 have it.
+fn strip_received_time(line: &[u8]) -> Option<&[u8]> {
+    let (time, rest) = line.split_at(memchr::memchr(b' ', line)?);
+    let shaped = time.len() >= 20 && time[4] == b'-' && time[10] == b'T' && time.ends_with(b"Z");
+    (shaped && time[..4].iter().all(u8::is_ascii_digit)).then(|| rest.trim_ascii_start())
+}
+
+/// Version 6, or a token that only transit gateway records have.
+fn looks_like_transit_gateway(line: &[u8]) -> bool {
+    let mut tokens = line.split(|byte| *byte == b' ').filter(|token| !token.is_empty());
+    tokens.any(|token| token == b"TransitGateway" || token.starts_with(b"tgw-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default, Debug, PartialEq, Eq)]
+    struct Tally {
+        records: usize,
+        headers: usize,
+        transit_gateway: usize,
+        malformed: Vec<(u64, String)>,
+        foreign: usize,
+        formats: usize,
+    }
+
+    impl Sink for Tally {
+        fn record(&mut self, _: &FlowRecord<'_>) {
+            self.records += 1;
+        }
+        fn malformed(&mut self, line: u64, malformed: Malformed) {
+            self.malformed.push((line, malformed.to_string()));
+        }
+        fn header(&mut self) {
+            self.headers += 1;
+        }
+        fn transit_gateway(&mut self) {
+            self.transit_gateway += 1;
+        }
+        fn format(&mut self, _: &LogFormat) {
+            self.formats += 1;
+        }
+        fn foreign_json(&mut self, _: u64, _: &'static str) {
+            self.foreign += 1;
+        }
+    }
+
+    const V2: &str =
+        "2 123456789010 eni-1 10.0.0.1 10.0.0.2 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
+
+    fn read_with(text: &str, log_formats: &[Arc<LogFormat>]) -> Tally {
+        let mut reader = LineReader::new(log_formats);
+        let mut tally = Tally::default();
+        for (index, line) in text.split('\n').enumerate() {
+            reader.line(index as u64 + 1, line.as_bytes(), &mut tally);
+        }
+        reader.end(&mut tally);
+        tally
+    }
+
+    fn read(text: &str) -> Tally {
+        read_with(text, &[])
+    }
+
+    #[test]
+    fn blanks_crlf_bom_tabs_and_double_spaces_do_not_matter() {
+        let text = format!(
+            "\u{feff}{}\r\n\r\n{V2}\r\n   \n{}\n{}\n{V2}",
+            LogFormat::default_v2().header(),
+            V2.replace(' ', "  "),
+            V2.replace(' ', "\t")
+        );
+        let tally = read(&text);
+        assert_eq!((tally.records, tally.headers, tally.malformed), (4, 1, vec![]));
+    }
+
+    #[test]
+    fn a_header_in_the_middle_changes_the_format() {
+        let text = format!(
+            "{V2}\nversion action log_status start\n3 REJECT OK 1418530010\n{}\n{V2}",
+            LogFormat::default_v2().header()
+        );
+        let tally = read(&text);
+        assert_eq!((tally.records, tally.headers, tally.formats), (3, 2, 3));
+    }
+
+    #[test]
+    fn cloudwatch_export_times_are_stripped() {
+        let tally = read(&format!("2014-12-14T04:06:50.000Z {V2}\n2014-12-14T04:06:50.000Z {V2}\n{V2}"));
+        assert_eq!((tally.records, tally.malformed), (3, vec![]));
+    }
+
+    #[test]
+    fn json_in_all_its_wrappings() {
+        let message = format!("{{\"message\": \"{V2}\"}}");
+        let subscription = format!(
+            "{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{{\"id\":\"1\",\"message\":\"{V2}\"}},{{\"id\":\"2\",\"message\":\"{V2}\"}}]}}"
+        );
+        let control = "{\"messageType\":\"CONTROL_MESSAGE\",\"logEvents\":[{\"message\":\"checking\"}]}";
+        let fields = "{\"version\":2,\"interface_id\":\"eni-1\",\"srcaddr\":\"10.0.0.1\",\"dstaddr\":\"10.0.0.2\",\
+                      \"srcport\":1,\"dstport\":\"2\",\"protocol\":6,\"start\":1418530010,\"end\":1418530070,\
+                      \"action\":\"REJECT\",\"log_status\":\"OK\",\"packets\":null}";
+        let pretty = format!("{{\n  \"events\": [\n    {{\n      \"message\": \"{V2}\"\n    }}\n  ]\n}}");
+        let tally =
+            read(&format!("{message}{message}\n{subscription}\n{control}\n{fields}\n{pretty}\n{message}"));
+        assert_eq!((tally.records, tally.malformed), (7, vec![]));
+    }
+
+    #[test]
+    fn broken_json_costs_one_line() {
+        let tally =
+            read(&format!("{{\"message\": \"2 12\n{{\"a\": 1,\n{V2}\n{{\"message\": \"{V2}\"}}\n{{}}"));
+        assert_eq!(tally.records, 2);
+        assert_eq!(tally.malformed.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 5]);
+    }
+
+    #[test]
+    fn two_formats_in_one_stream_without_headers() {
+        let custom = Arc::new(LogFormat::parse("${action} ${log-status} ${srcaddr}").expect("format"));
+        let tally = read_with(&format!("ACCEPT OK 10.0.0.1\n{V2}\nREJECT OK 10.0.0.1\n9 9 9 9"), &[custom]);
+        assert_eq!(tally.records, 3);
+        assert_eq!(tally.malformed.len(), 1);
+    }
+
+    #[test]
+    fn transit_gateway_records_are_counted_apart() {
+        let tally = read("version resource-type tgw-id log-status\n6 TransitGateway tgw-1 OK\n");
+        assert_eq!((tally.transit_gateway, tally.headers, tally.records), (1, 1, 0));
+        assert_eq!(read("6 TransitGateway 1 tgw-0 tgw-attach-0 OK").transit_gateway, 1);
+    }
+
+    #[test]
+    fn other_json_files_of_aws_are_named() {
+        let tally = read("{\"Records\":[{\"eventSource\":\"ec2.amazonaws.com\"}]}\n{\"NetworkAcls\":[]}");
+        assert_eq!((tally.foreign, tally.malformed), (2, vec![]));
+    }
+}

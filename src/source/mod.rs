@@ -1,0 +1,183 @@
+//! Where bytes come from: files, directories, standard input.
+//!
+//! Owns finding inputs, their order, and opening them. Refuses to know what the bytes mean.
+
+mod name;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+pub use name::ObjectName;
+
+/// File name endings that a directory is searched for; a file named on the command line is read whatever its name.
+const EXTENSIONS: [&str; 8] = ["log", "txt", "gz", "gzip", "parquet", "json", "jsonl", "ndjson"];
+
+/// One thing to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// What messages call it: the path as given, or `-`.
+    pub name: String,
+    location: Location,
+    /// What an AWS-style file name says about the contents.
+    pub aws_name: Option<ObjectName>,
+    /// Size in bytes as stored, if known.
+    pub size: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Location {
+    File(PathBuf),
+    Stdin,
+}
+
+/// The inputs found, in the order in which they are to be read, and what was passed over.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// Inputs without a time in their names first, then by that time, then by name.
+    pub objects: Vec<Object>,
+    /// Files in directories whose names do not look like flow logs.
+    pub passed_over: Vec<String>,
+    /// Directories that could not be listed, with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A source that cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing there.
+    #[error("{path}: no such file or directory")]
+    NotFound {
+        /// As given.
+        path: String,
+    },
+    /// A directory without anything to read.
+    #[error(
+        "{path}: no flow log files in this directory\nhint: files ending in .log, .txt, .gz, .parquet or .json are read; name a file to read it whatever its ending"
+    )]
+    EmptyDirectory {
+        /// As given.
+        path: String,
+    },
+    /// A scheme that this program does not read.
+    #[error(
+        "{source_name}: this kind of source is not supported\nhint: give files, directories or `-` for standard input"
+    )]
+    UnsupportedScheme {
+        /// As given.
+        source_name: String,
+    },
+}
+
+/// Finds the inputs that the sources on the command line stand for.
+pub fn discover(sources: &[String]) -> Result<Discovery, SourceError> {
+    let mut discovery = Discovery::default();
+    for source in sources {
+        if source == "-" {
+            discovery.objects.push(Object {
+                name: source.clone(),
+                location: Location::Stdin,
+                aws_name: None,
+                size: None,
+            });
+        } else if source.contains("://") && !Path::new(source).exists() {
+            return Err(SourceError::UnsupportedScheme { source_name: source.clone() });
+        } else {
+            discover_path(source, &mut discovery)?;
+        }
+    }
+    discovery.objects.sort_by(|a, b| a.order().cmp(&b.order()));
+    discovery.passed_over.sort();
+    Ok(discovery)
+}
+
+fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceError> {
+    let path = Path::new(source);
+    let metadata = std::fs::metadata(path).map_err(|_| SourceError::NotFound { path: source.to_owned() })?;
+    if !metadata.is_dir() {
+        discovery.objects.push(Object::file(path, metadata.is_file().then(|| metadata.len())));
+        return Ok(());
+    }
+    let before = discovery.objects.len() + discovery.unreadable.len();
+    for entry in walkdir::WalkDir::new(path).follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let hidden = entry.file_name().to_string_lossy().starts_with('.');
+                if looks_like_flow_logs(entry.path()) && !hidden {
+                    let size = entry.metadata().ok().map(|metadata| metadata.len());
+                    discovery.objects.push(Object::file(entry.path(), size));
+                } else {
+                    discovery.passed_over.push(entry.path().display().to_string());
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let at = error.path().unwrap_or(path).display().to_string();
+                discovery.unreadable.push((at, error.to_string()));
+            }
+        }
+    }
+    if discovery.objects.len() + discovery.unreadable.len() == before {
+        return Err(SourceError::EmptyDirectory { path: source.to_owned() });
+    }
+    Ok(())
+}
+
+fn looks_like_flow_logs(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+}
+
+impl Object {
+    fn file(path: &Path, size: Option<u64>) -> Self {
+        let aws_name = path.file_name().and_then(|name| ObjectName::parse(&name.to_string_lossy()));
+        Self { name: path.display().to_string(), location: Location::File(path.to_owned()), aws_name, size }
+    }
+
+    /// Whether it can be opened again after it was read.
+    #[must_use]
+    pub fn is_rereadable(&self) -> bool {
+        matches!(&self.location, Location::File(_)) && self.size.is_some()
+    }
+
+    /// Opens it at its beginning.
+    pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match &self.location {
+            Location::File(path) => Box::new(File::open(path)?),
+            Location::Stdin => Box::new(io::stdin()),
+        })
+    }
+
+    fn order(&self) -> (Option<i64>, &str) {
+        (self.aws_name.as_ref().map(|name| name.bucket.0), &self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_read_in_time_order_whatever_the_order_given() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let late = "1_vpcflowlogs_eu-west-1_fl-1_20261120T1405Z_aa.log.gz";
+        let early = "1_vpcflowlogs_eu-west-1_fl-2_20261120T1400Z_bb.log.gz";
+        for name in [late, early, "plain.log", "notes.md", ".hidden.log"] {
+            std::fs::write(dir.path().join(name), "x").expect("write");
+        }
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let found = discover(&[at(late), dir.path().display().to_string()]).expect("discovery");
+        let names: Vec<_> = found.objects.iter().map(|object| object.name.clone()).collect();
+        assert_eq!(names, [at("plain.log"), at(early), at(late), at(late)]);
+        assert_eq!(found.passed_over, [at(".hidden.log"), at("notes.md")]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        assert!(matches!(discover(&["/no/such/path".into()]), Err(SourceError::NotFound { .. })));
+        assert!(matches!(discover(&["s4://bucket".into()]), Err(SourceError::UnsupportedScheme { .. })));
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().display().to_string();
+        assert!(matches!(discover(&[path]), Err(SourceError::EmptyDirectory { .. })));
+    }
+}

@@ -1,0 +1,68 @@
+//! What the name of a delivered object says: account, region, flow log and the five minutes of its records.
+//!
+//! Source: VPC User Guide, "Flow log files". The time in the name is the start of a five-minute bucket; the records
+//! inside have their `end` in it. That is what lets a reader who goes by these names forget what is long past.
+
+use crate::net::Timestamp;
+
+/// The parts of `{account}_vpcflowlogs_{region}_{flow-log-id}_{YYYYMMDD}T{HHmm}Z_{hash}.log.gz`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectName {
+    /// The flow log's owner.
+    pub account_id: String,
+    /// Region.
+    pub region: String,
+    /// `fl-…`.
+    pub flow_log_id: String,
+    /// Start of the five-minute bucket that the records' `end` times lie in.
+    pub bucket: Timestamp,
+}
+
+impl ObjectName {
+    /// Reads a file name without its folders; `None` when it is not of that form.
+    #[must_use]
+    pub fn parse(file_name: &str) -> Option<Self> {
+        let mut parts = file_name.split('_');
+        let (account, kind, region) = (parts.next()?, parts.next()?, parts.next()?);
+        let (flow_log_id, time, hash) = (parts.next()?, parts.next()?, parts.next()?);
+        if kind != "vpcflowlogs" || hash.is_empty() || parts.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            account_id: account.to_owned(),
+            region: region.to_owned(),
+            flow_log_id: flow_log_id.to_owned(),
+            bucket: bucket(time)?,
+        })
+    }
+}
+
+/// `20261120T1400Z` as a moment.
+fn bucket(time: &str) -> Option<Timestamp> {
+    let digits = |range: std::ops::Range<usize>| {
+        time.get(range).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if time.len() != 14 || time.get(8..9)? != "T" || time.get(13..)? != "Z" {
+        return None;
+    }
+    let (year, month, day) = (digits(0..4)?, digits(4..6)?, digits(6..8)?);
+    let (hour, minute) = (digits(9..11)?, digits(11..13)?);
+    format!("{year}-{month}-{day}T{hour}:{minute}:00Z").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_as_aws_writes_them() {
+        let name = ObjectName::parse(
+            "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz",
+        )
+        .expect("name");
+        assert_eq!(name.flow_log_id, "fl-1234abcd");
+        assert_eq!(name.bucket.to_string(), "2018-06-20T16:20:00Z");
+        assert!(ObjectName::parse("123_vpcflowlogs_us-east-1_fl-1_20181320T1620Z_fe.log.parquet").is_none());
+        assert!(ObjectName::parse("access.log").is_none());
+    }
+}
