@@ -1,0 +1,473 @@
+//! The cause of one rejected conversation, and how sure it is.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::place::{Place, Places};
+use crate::correlate::{Conversation, RejectedRecord, Span, UnpairedKind, UnpairedReject};
+use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
+use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
+use crate::network::MissingFact;
+use crate::record::RejectReason;
+
+/// Idle seconds after which a UDP flow with one exchange is no longer tracked (EC2 User Guide, "Security group
+/// connection tracking"; streams: 180 s).
+const UDP_TRACKING_SECONDS: i64 = 30;
+
+/// The shortest default idle timeout of an established TCP connection (same page: 350 s on Nitro v6, else 5 days).
+const TCP_TRACKING_SECONDS: i64 = 350;
+
+/// Ports on which services commonly answer, beyond the well-known ones (IANA service names).
+const COMMON_SERVICE_PORTS: [u16; 24] = [
+    1433, 1521, 1883, 2049, 2181, 2379, 3268, 3306, 3389, 4222, 5432, 5439, 5671, 5672, 6379, 6443, 8080, 8200, 8443,
+    8883, 9042, 9092, 9200, 27017,
+];
+
+/// Why a reply was rejected. Order is the order of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A numbered deny entry matched.
+    NaclRule,
+    /// Nothing matched; the `*` entry denied.
+    NaclDefault,
+    /// VPC Block Public Access, by `reject-reason`.
+    VpcBlockPublicAccess,
+    /// VPC Encryption Controls, by `reject-reason`.
+    EncryptionControls,
+    /// A fact is missing.
+    Undetermined,
+    /// The ACL allows the packet or is not evaluated for it.
+    NotNacl,
+}
+
+impl Cause {
+    /// The word of the machine outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NaclRule => "nacl_rule",
+            Self::NaclDefault => "nacl_default",
+            Self::VpcBlockPublicAccess => "vpc_block_public_access",
+            Self::EncryptionControls => "encryption_controls",
+            Self::Undetermined => "undetermined",
+            Self::NotNacl => "not_nacl",
+        }
+    }
+
+    /// Whether an ACL's entry is to blame.
+    #[must_use]
+    pub fn is_nacl(self) -> bool {
+        matches!(self, Self::NaclRule | Self::NaclDefault)
+    }
+}
+
+/// How sure a cause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// The input holds no accepted records: only the shape of the reject tells.
+    Possible,
+    /// The request or the configuration of that moment is inferred.
+    Likely,
+    /// Request seen, rule evaluated on configuration known to be in force then.
+    Proven,
+}
+
+impl Confidence {
+    /// The word of the machine outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// What is left when it was not the ACL, or which fact is missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Both ends are in one subnet.
+    SameSubnet(String),
+    /// Link-local addresses, which ACLs do not filter (VPC User Guide, "Network ACL basics").
+    LinkLocal,
+    /// The request left through this other interface.
+    OtherInterface(String),
+    /// A FIN or RST was seen before.
+    LateAfterClose,
+    /// Silent for longer than the connection is tracked: protocol and seconds.
+    TrackingExpired(Protocol, i64),
+    /// The ACL allows it and nothing else is known.
+    AclAllows(Option<Timestamp>),
+    /// It is unknown which ACL stands there.
+    NoNetworkAcl(MissingFact),
+    /// It is unknown which way the packet went.
+    DirectionUnknown(String),
+    /// A deny entry depends on an ICMP type, which flow logs do not carry.
+    IcmpTypeUnknown,
+}
+
+impl Detail {
+    /// A word for the id of a finding.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::SameSubnet(_) => "same_subnet",
+            Self::LinkLocal => "link_local",
+            Self::OtherInterface(_) => "other_interface",
+            Self::LateAfterClose => "late_after_close",
+            Self::TrackingExpired(..) => "tracking_expired",
+            Self::AclAllows(_) => "acl_allows",
+            Self::NoNetworkAcl(_) => "no_network_acl",
+            Self::DirectionUnknown(_) => "direction_unknown",
+            Self::IcmpTypeUnknown => "icmp_type_unknown",
+        }
+    }
+
+    /// The same for several conversations whose details differ.
+    #[must_use]
+    pub fn general(&self) -> String {
+        match self {
+            Self::SameSubnet(_) => "both ends are in one subnet, where network ACLs are not evaluated".to_owned(),
+            Self::OtherInterface(_) => {
+                "another interface holds the connection: the request left through it, and the security group of \
+                 this one does not know the connection"
+                    .to_owned()
+            }
+            Self::TrackingExpired(..) => {
+                "the connection was silent for longer than security groups track it".to_owned()
+            }
+            Self::NoNetworkAcl(_) => "no network ACL is known for these interfaces".to_owned(),
+            Self::DirectionUnknown(_) => {
+                "the direction of these packets is unknown: the format has no flow-direction field and the \
+                 interfaces' own addresses are not known"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameSubnet(subnet) => {
+                write!(f, "both ends are in {subnet}; network ACLs are not evaluated inside a subnet")
+            }
+            Self::LinkLocal => f.write_str("link-local traffic is not filtered by network ACLs"),
+            Self::OtherInterface(interface) => write!(
+                f,
+                "another interface holds the connection: the request left through {interface}, and the security \
+                 group of this one does not know the connection"
+            ),
+            Self::LateAfterClose => f.write_str("late packet after the connection was closed (FIN or RST seen before)"),
+            Self::TrackingExpired(protocol, seconds) => write!(
+                f,
+                "{protocol} connection tracking expired: the reply came {seconds} s after the last accepted packet"
+            ),
+            Self::AclAllows(captured_at) => {
+                f.write_str("the network ACL allows this reply")?;
+                if let Some(captured_at) = captured_at {
+                    write!(f, " as captured at {captured_at}")?;
+                }
+                f.write_str(
+                    ": left are a security group that does not track the connection, a packet after its close, or \
+                     an ACL that was different at the time",
+                )
+            }
+            Self::NoNetworkAcl(fact) => fact.fmt(f),
+            Self::DirectionUnknown(interface) => write!(
+                f,
+                "the direction is unknown: the format has no flow-direction field and the own address of {interface} \
+                 is neither in the snapshot nor clear from its records"
+            ),
+            Self::IcmpTypeUnknown => {
+                f.write_str("a deny entry tests the ICMP type, which flow logs do not carry")
+            }
+        }
+    }
+}
+
+/// A rejected conversation with its cause.
+#[derive(Debug, Clone)]
+pub struct Judged<'a> {
+    /// The conversation's place in its list, for whoever needs more of it.
+    pub index: usize,
+    /// Why.
+    pub cause: Cause,
+    /// How sure.
+    pub confidence: Confidence,
+    /// Which way the reply crossed the interface.
+    pub direction: Option<Direction>,
+    /// The ACL evaluated.
+    pub network_acl: Option<&'a NetworkAcl>,
+    /// The entry that denied.
+    pub rule: Option<&'a NetworkAclEntry>,
+    /// The entries it could be.
+    pub candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
+    /// What else is to be said.
+    pub detail: Option<Detail>,
+    /// The rejected records with this cause.
+    pub rejected: Vec<RejectedRecord>,
+}
+
+/// What the ACL says, before anything is known of requests.
+struct Decision<'a> {
+    cause: Cause,
+    direction: Option<Direction>,
+    network_acl: Option<&'a NetworkAcl>,
+    rule: Option<&'a NetworkAclEntry>,
+    candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
+    detail: Option<Detail>,
+    /// It does not depend on when the configuration was captured.
+    timeless: bool,
+}
+
+impl<'a> Decision<'a> {
+    fn new(cause: Cause, direction: Option<Direction>) -> Self {
+        Self {
+            cause,
+            direction,
+            network_acl: None,
+            rule: None,
+            candidates: Vec::new(),
+            detail: None,
+            timeless: false,
+        }
+    }
+
+    fn not_nacl(direction: Option<Direction>, detail: Detail) -> Self {
+        Self { detail: Some(detail), timeless: true, ..Self::new(Cause::NotNacl, direction) }
+    }
+
+    fn undetermined(direction: Option<Direction>, detail: Detail) -> Self {
+        Self { detail: Some(detail), ..Self::new(Cause::Undetermined, direction) }
+    }
+}
+
+/// Judges every conversation; one with several reject reasons gives several results.
+#[must_use]
+pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'a>) -> Vec<Judged<'a>> {
+    let mut judged = Vec::new();
+    for (index, conversation) in conversations.iter().enumerate() {
+        for (reason, rejected) in by_reason(&conversation.rejected) {
+            judged.push(judge(index, conversation, reason, rejected, places));
+        }
+    }
+    judged
+}
+
+fn judge<'a>(
+    index: usize,
+    conversation: &Conversation,
+    reason: Option<RejectReason>,
+    rejected: Vec<RejectedRecord>,
+    places: &Places<'a>,
+) -> Judged<'a> {
+    let place = places.of(conversation.interface);
+    let direction = place.direction(&conversation.reply, conversation.flow_direction);
+    let mut decision = match reason {
+        Some(reason) => by_log(reason, direction),
+        None => decide(&conversation.packet, direction, place, places),
+    };
+    if decision.cause == Cause::NotNacl && !decision.timeless {
+        decision.detail = Some(what_is_left(conversation, &rejected, places));
+    }
+    let span = rejected.iter().map(|record| record.span).reduce(Span::union);
+    let in_force = decision.timeless
+        || (!place.subnet_is_inferred
+            && places.config().captured_at().is_some_and(|at| span.is_some_and(|s| s.start <= at && at <= s.end)));
+    let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
+    let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
+        Confidence::Proven
+    } else {
+        Confidence::Likely
+    };
+    Judged {
+        index,
+        cause: decision.cause,
+        confidence,
+        direction,
+        network_acl: decision.network_acl,
+        rule: decision.rule,
+        candidates: decision.candidates,
+        detail: decision.detail,
+        rejected,
+    }
+}
+
+fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<RejectedRecord>)> {
+    let mut groups: Vec<(Option<RejectReason>, Vec<RejectedRecord>)> = Vec::new();
+    for record in rejected {
+        match groups.iter_mut().find(|(reason, _)| *reason == record.reject_reason) {
+            Some((_, group)) => group.push(*record),
+            None => groups.push((record.reject_reason, vec![*record])),
+        }
+    }
+    groups
+}
+
+fn by_log<'a>(reason: RejectReason, direction: Option<Direction>) -> Decision<'a> {
+    let cause = match reason {
+        RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
+        RejectReason::EncryptionControls => Cause::EncryptionControls,
+    };
+    Decision { timeless: true, ..Decision::new(cause, direction) }
+}
+
+/// What the ACL in front of the interface says about a rejected packet.
+fn decide<'a>(
+    packet: &FiveTuple,
+    direction: Option<Direction>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+) -> Decision<'a> {
+    let Some(direction) = direction else { return decide_both_ways(packet, place) };
+    let remote = Packet::of_flow(direction, packet).remote;
+    if is_link_local(remote) {
+        return Decision::not_nacl(Some(direction), Detail::LinkLocal);
+    }
+    if places.is_same_subnet(place, remote) {
+        let subnet = place.subnet_id.as_deref().unwrap_or("one subnet").to_owned();
+        return Decision::not_nacl(Some(direction), Detail::SameSubnet(subnet));
+    }
+    let acl = match &place.network_acl {
+        Ok(acl) => *acl,
+        Err(fact) => return Decision::undetermined(Some(direction), Detail::NoNetworkAcl(fact.clone())),
+    };
+    let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
+    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl, Some(direction)) };
+    match verdict.action {
+        Action::Allow => decision,
+        Action::Deny => {
+            let by_default = verdict.rule.is_none_or(NetworkAclEntry::is_default);
+            let cause = if by_default { Cause::NaclDefault } else { Cause::NaclRule };
+            Decision { cause, rule: verdict.rule, ..decision }
+        }
+        Action::Undetermined => Decision {
+            cause: Cause::Undetermined,
+            candidates: verdict.candidates.into_iter().map(|entry| (acl, entry)).collect(),
+            detail: Some(Detail::IcmpTypeUnknown),
+            ..decision
+        },
+    }
+}
+
+/// Without a direction: not the ACL if it allows the packet either way, else undetermined between both lists.
+fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>) -> Decision<'a> {
+    let acl = match &place.network_acl {
+        Ok(acl) => *acl,
+        Err(fact) => return Decision::undetermined(None, Detail::NoNetworkAcl(fact.clone())),
+    };
+    let mut candidates = Vec::new();
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
+        if verdict.action != Action::Allow {
+            candidates.extend(verdict.rule.into_iter().chain(verdict.candidates).map(|entry| (acl, entry)));
+        }
+    }
+    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl, None) };
+    if candidates.is_empty() {
+        return decision;
+    }
+    Decision {
+        cause: Cause::Undetermined,
+        candidates,
+        detail: Some(Detail::DirectionUnknown(place.interface_id.to_string())),
+        ..decision
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The ACL allows the reply: what else may have rejected it, by what the records show.
+fn what_is_left(conversation: &Conversation, rejected: &[RejectedRecord], places: &Places<'_>) -> Detail {
+    if let Some(other) = conversation.request.and_then(|request| request.other_interface) {
+        return Detail::OtherInterface(places.of(other).interface_id.to_string());
+    }
+    let first = rejected.iter().map(|record| record.span.start).min().unwrap_or_default();
+    let flags = rejected.iter().filter_map(|record| record.tcp_flags).fold(0, |or, flags| or | flags.0);
+    let closing_itself = TcpFlags(flags).is_closing() && !TcpFlags(flags).has_syn_ack();
+    if conversation.closing_since.is_some_and(|since| since <= first) || closing_itself {
+        return Detail::LateAfterClose;
+    }
+    let protocol = conversation.packet.protocol;
+    let limit = match protocol {
+        Protocol::UDP => UDP_TRACKING_SECONDS,
+        Protocol::TCP => TCP_TRACKING_SECONDS,
+        _ => i64::MAX,
+    };
+    match conversation.idle_seconds {
+        Some(idle) if idle > limit => Detail::TrackingExpired(protocol, idle),
+        _ => Detail::AclAllows(places.config().captured_at()),
+    }
+}
+
+/// Judges rejects that are no replies. With `reject_only` input (no accepted record anywhere), a reject without flags
+/// that has the shape of a reply is taken for a possible one: such results come first, as conversations.
+#[must_use]
+pub fn judge_unpaired<'a>(
+    unpaired: &[UnpairedReject],
+    reject_only: bool,
+    places: &Places<'a>,
+) -> (Vec<(Conversation, Judged<'a>)>, Vec<(UnpairedKind, Judged<'a>)>) {
+    let mut possible = Vec::new();
+    let mut others = Vec::new();
+    for (index, reject) in unpaired.iter().enumerate() {
+        let place = places.of(reject.interface);
+        let direction = place.direction(&reject.flow, reject.flow_direction);
+        for (reason, rejected) in by_reason(&reject.rejected) {
+            let decision = match reason {
+                Some(reason) => by_log(reason, direction),
+                None => decide(&reject.packet, direction, place, places),
+            };
+            let judged = Judged {
+                index,
+                cause: decision.cause,
+                confidence: Confidence::Possible,
+                direction,
+                network_acl: decision.network_acl,
+                rule: decision.rule,
+                candidates: decision.candidates,
+                detail: decision.detail,
+                rejected,
+            };
+            if reject_only && has_shape_of_a_reply(reject, direction) {
+                possible.push((as_conversation(reject), judged));
+            } else {
+                others.push((reject.kind, judged));
+            }
+        }
+    }
+    (possible, others)
+}
+
+/// From a service's port to another port of the interface, without flags that could say more.
+fn has_shape_of_a_reply(reject: &UnpairedReject, direction: Option<Direction>) -> bool {
+    let is_service = |port: u16| (1..1024).contains(&port) || COMMON_SERVICE_PORTS.contains(&port);
+    reject.kind == UnpairedKind::Unsolicited
+        && direction == Some(Direction::Ingress)
+        && reject.flow.protocol.has_ports()
+        && is_service(reject.flow.srcport)
+        && !is_service(reject.flow.dstport)
+        && reject.rejected.iter().all(|record| record.tcp_flags.is_none())
+}
+
+fn as_conversation(reject: &UnpairedReject) -> Conversation {
+    Conversation {
+        interface: reject.interface,
+        reply: reject.flow,
+        packet: reject.packet,
+        flow_direction: reject.flow_direction,
+        rejected: reject.rejected.clone(),
+        request: None,
+        accepted_reply: None,
+        closing_since: None,
+        idle_seconds: None,
+    }
+}

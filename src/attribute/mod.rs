@@ -1,0 +1,12 @@
+//! Interface → subnet → network ACL → the cause of each rejected reply.
+//!
+//! Owns which ACL stands in front of an interface, which way a packet crossed it, and what is left when the ACL was
+//! not it. Refuses to know log formats and output. What cannot be proven is `undetermined`, with the missing fact.
+
+mod finding;
+mod judge;
+mod place;
+
+pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
+pub use judge::{Cause, Confidence, Detail, Judged, judge_conversations, judge_unpaired};
+pub use place::{Place, Places};

@@ -1,0 +1,129 @@
+//! Where an interface is, which ACL that means, and which address is its own.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::correlate::{Interface, InterfaceIndex};
+use crate::nacl::NetworkAcl;
+use crate::net::{Direction, FiveTuple};
+use crate::network::{self, MissingFact, NetworkConfig, Subnet};
+
+/// Everything known about where one interface is.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// `eni-…`, as logged; bytes that are not UTF-8 become `U+FFFD`.
+    pub interface_id: Cow<'a, str>,
+    /// Its subnet: from the records, else the snapshot, else the one subnet that holds its own address.
+    pub subnet_id: Option<Cow<'a, str>>,
+    /// Its VPC.
+    pub vpc_id: Option<Cow<'a, str>>,
+    /// The ACL in front of it, or what is missing to know it.
+    pub network_acl: Result<&'a NetworkAcl, MissingFact>,
+    /// The subnet was inferred from an address: the interface itself is not in the snapshot.
+    pub subnet_is_inferred: bool,
+    logged: &'a Interface,
+    known: Option<&'a network::Interface>,
+    subnet: Option<&'a Subnet>,
+}
+
+/// The places of all interfaces met, by [`InterfaceIndex`].
+#[derive(Debug)]
+pub struct Places<'a> {
+    config: &'a NetworkConfig,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> Places<'a> {
+    /// Finds every interface's place.
+    #[must_use]
+    pub fn new(interfaces: &'a [Interface], config: &'a NetworkConfig) -> Self {
+        Self { config, places: interfaces.iter().map(|interface| place(interface, config)).collect() }
+    }
+
+    /// The place of one interface.
+    #[must_use]
+    pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
+        &self.places[index.0 as usize]
+    }
+
+    /// The configuration that the places were found in.
+    #[must_use]
+    pub fn config(&self) -> &'a NetworkConfig {
+        self.config
+    }
+
+    /// Whether a packet between this interface and `remote` stays inside one subnet, where ACLs are not evaluated.
+    ///
+    /// A transit gateway attachment or a gateway load balancer endpoint passes packets on that came from elsewhere:
+    /// for those the ACL is evaluated even inside the subnet (Transit Gateways guide, "Network ACLs for transit
+    /// gateways"; PrivateLink guide).
+    #[must_use]
+    pub fn is_same_subnet(&self, place: &Place<'_>, remote: IpAddr) -> bool {
+        let peer = self.config.interface_with_address(remote, place.vpc_id.as_deref());
+        if place.known.is_some_and(passes_packets_on) || peer.is_some_and(passes_packets_on) {
+            return false;
+        }
+        if let Some(subnet) = place.subnet {
+            return subnet.contains(remote);
+        }
+        place.subnet_id.is_some() && peer.is_some_and(|peer| peer.subnet_id.as_deref() == place.subnet_id.as_deref())
+    }
+}
+
+fn passes_packets_on(interface: &network::Interface) -> bool {
+    matches!(interface.interface_type.as_deref(), Some("transit_gateway" | "gateway_load_balancer_endpoint"))
+}
+
+fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
+    let interface_id = String::from_utf8_lossy(&logged.interface_id);
+    let known = config.interface(&interface_id);
+    let own = logged
+        .own_address
+        .address(IpAddr::from([0; 4]))
+        .or_else(|| logged.own_address.address(IpAddr::from([0; 16])));
+    let text = |bytes: &'a Option<Box<[u8]>>| bytes.as_deref().map(String::from_utf8_lossy);
+    let mut subnet_id =
+        text(&logged.subnet_id).or_else(|| known.and_then(|known| known.subnet_id.as_deref()).map(Cow::Borrowed));
+    let mut subnet_is_inferred = false;
+    if subnet_id.is_none()
+        && let Some(subnet) = own.and_then(|address| config.subnet_containing(address))
+    {
+        subnet_id = Some(Cow::Borrowed(&subnet.subnet_id));
+        subnet_is_inferred = true;
+    }
+    let subnet = subnet_id.as_deref().and_then(|id| config.subnet(id));
+    let vpc_id = text(&logged.vpc_id)
+        .or_else(|| known.and_then(|known| known.vpc_id.as_deref()).map(Cow::Borrowed))
+        .or_else(|| subnet.and_then(|subnet| subnet.vpc_id.as_deref()).map(Cow::Borrowed));
+    let network_acl = match &subnet_id {
+        Some(subnet_id) => config.acl_for_subnet(subnet_id, vpc_id.as_deref()),
+        None => config.acl_for_interface(&interface_id),
+    };
+    Place { interface_id, subnet_id, vpc_id, network_acl, subnet_is_inferred, logged, known, subnet }
+}
+
+impl Place<'_> {
+    /// Which way a packet of this flow crossed the interface: by `flow-direction`, else by the interface's addresses
+    /// in the snapshot, else by the address common to its records, else by its subnet's CIDRs. `None` when none of
+    /// them tells; ports never do.
+    #[must_use]
+    pub fn direction(&self, flow: &FiveTuple, flow_direction: Option<Direction>) -> Option<Direction> {
+        let by_snapshot = |address: IpAddr| self.known.is_some_and(|known| known.addresses.contains(&address));
+        let own = self.logged.own_address.address(flow.srcaddr);
+        let by_records = |address: IpAddr| own == Some(address);
+        let by_subnet = |address: IpAddr| self.subnet.is_some_and(|subnet| subnet.contains(address));
+        flow_direction
+            .or_else(|| from_own_side(flow, by_snapshot))
+            .or_else(|| from_own_side(flow, by_records))
+            .or_else(|| from_own_side(flow, by_subnet))
+    }
+}
+
+/// The direction of a flow of which exactly one end is the interface's own.
+fn from_own_side(flow: &FiveTuple, is_own: impl Fn(IpAddr) -> bool) -> Option<Direction> {
+    match (is_own(flow.srcaddr), is_own(flow.dstaddr)) {
+        (true, false) => Some(Direction::Egress),
+        (false, true) => Some(Direction::Ingress),
+        _ => None,
+    }
+}
