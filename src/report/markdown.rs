@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::escape::{markdown, markdown_code, terminal};
 use super::phrase::{counted, counted_len, grouped, service, window};
 use super::view::{Diagnosis, Finding};
-use super::wording::{Wording, effect, flow, impact, other_cause, scope, subject};
+use super::wording::{Wording, effect, flow, impact, other_cause, rules, scope, subject};
 
 /// Items of a list before `+n more`.
 const LISTED: usize = 10;
@@ -80,10 +80,9 @@ impl Document<'_> {
             scope(finding),
             self.wording.when(finding)
         )?;
-        for text in [self.wording.doubt(finding), finding.detail.clone(), self.wording.onset(finding)] {
-            if let Some(text) = text {
-                writeln!(self.out, "- {}", markdown(&text))?;
-            }
+        let remarks = [self.wording.doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
+        for remark in remarks.into_iter().flatten() {
+            writeln!(self.out, "- {}", markdown(&remark))?;
         }
         self.item("affects", finding.interface_ids.iter().map(|id| self.named(id)).collect())?;
         self.item("subnets", finding.subnet_ids.iter().map(|id| self.named(id)).collect())?;
@@ -104,18 +103,18 @@ impl Document<'_> {
     }
 
     fn rules(&mut self, finding: &Finding) -> io::Result<()> {
-        let rows = self.wording.rules(finding, false);
+        let rows = rules(finding, false);
         if rows.is_empty() {
             return Ok(());
         }
         writeln!(self.out, "\n| rule | why it did not match |\n|---|---|")?;
         for row in rows {
-            match row.mismatch {
-                Some(mismatch) => {
-                    writeln!(self.out, "| {} | {} |", markdown_code(row.rule), markdown(mismatch))?
-                }
-                None => writeln!(self.out, "| **{}** | **← matched** |", markdown_code(row.rule))?,
-            }
+            let rule = markdown_code(row.rule);
+            let line = match row.mismatch {
+                Some(mismatch) => format!("| {rule} | {} |", markdown(mismatch)),
+                None => format!("| **{rule}** | **← matched** |"),
+            };
+            writeln!(self.out, "{line}")?;
         }
         Ok(())
     }
@@ -308,12 +307,120 @@ mod tests {
 
     #[test]
     fn an_incident_for_a_ticket() {
-        assert_snapshot!(written(&sample::incident()), @"");
+        assert_snapshot!(written(&sample::incident()), @r"
+        # Rejected return traffic
+
+        `acl-0abc1234def567890` (private) ingress `*` (default deny) drops replies to ports 1024–65535/tcp: **4 812 connections timed out**, since 14:24:02, still going. 2 more causes below.
+
+        2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records (52 SKIPDATA, 3 malformed)
+
+        ## 1. `acl-0abc1234def567890` (private) ingress `*` (default deny)
+
+        - Drops replies to ports 1024–65535/tcp
+        - **4 812 connections timed out** (21 934 packets), 17 interfaces in 3 subnets, since 14:24:02, still going
+        - likely: the rules are those of the snapshot, and their earlier changes are not known
+        - last reply accepted 14:23:41, first rejected 14:24:02 (21 s later)
+        - affects: `eni-0a1b2c3d4e5f60700` (Lambda checkout) · `eni-0a1b2c3d4e5f60701` (NAT gateway nat-0fedcba9876543210) · `eni-0a1b2c3d4e5f60702` · `eni-0a1b2c3d4e5f60703` · `eni-0a1b2c3d4e5f60704` · `eni-0a1b2c3d4e5f60705` · `eni-0a1b2c3d4e5f60706` · `eni-0a1b2c3d4e5f60707` · `eni-0a1b2c3d4e5f60708` · `eni-0a1b2c3d4e5f60709` · +7 more
+        - subnets: `subnet-0aa11bb22cc33dd4a` (private-a) · `subnet-0aa11bb22cc33dd4b` · `subnet-0aa11bb22cc33dd4c`
+        - services: 443/tcp 4 101 · 5432/tcp 655 · 6379/tcp 56
+        - SKIPDATA (AWS lost records: the counts are a lower bound): `eni-0a1b2c3d4e5f60701` 14:30:00–14:31:00
+
+        | rule | why it did not match |
+        |---|---|
+        | `100 TCP 80 0.0.0.0/0 ALLOW` | port |
+        | `110 TCP 443 0.0.0.0/0 ALLOW` | port |
+        | `120 TCP 5432 10.8.0.0/16 ALLOW` | port, source |
+        | **`* ALL ALL 0.0.0.0/0 DENY`** | **← matched** |
+
+        ```text
+        request  10.0.1.23:64214 → 52.94.5.1:443   ACCEPT egress  SYN ×8
+        reply    52.94.5.1:443 → 10.0.1.23:64214   REJECT ingress  SYN-ACK ×8
+        request  10.0.1.24:50112 → 52.94.5.1:443   ACCEPT egress  SYN ×6
+        reply    52.94.5.1:443 → 10.0.1.24:50112   REJECT ingress  SYN-ACK ×6
+        ```
+
+        ## 2. `acl-0ffe9876543210fed` egress `90 TCP 32768-61000 2001:db8:77::/48 DENY`
+
+        - Drops replies to ports 33012–60991/tcp
+        - **37 connections timed out** (74 packets), 1 interface in 1 subnet, 14:24:02–14:50:10 (26 min 8 s)
+        - affects: `eni-0a1b2c3d4e5f60700` (Lambda checkout)
+        - subnets: `subnet-0aa11bb22cc33dd4a` (private-a)
+        - services: 8443/tcp 37
+
+        | rule | why it did not match |
+        |---|---|
+        | `80 TCP 443 2001:db8:77::/48 ALLOW` | port |
+        | **`90 TCP 32768-61000 2001:db8:77::/48 DENY`** | **← matched** |
+
+        ```text
+        request  [2001:db8:77:1:a:b:c:d]:41002 → [2001:db8:12:3456:789a:bcde:f012:3456]:8443   ACCEPT ingress  SYN ×2
+        reply    [2001:db8:12:3456:789a:bcde:f012:3456]:8443 → [2001:db8:77:1:a:b:c:d]:41002   REJECT egress  SYN-ACK ×2
+        ```
+
+        ## 3. `acl-0ffe9876543210fed` ingress rule undetermined
+
+        - Something drops icmp replies
+        - **1 conversation got no answer** (1 packet), 1 interface in 1 subnet, 14:24:02–14:50:10 (26 min 8 s)
+        - rule 95 tests the ICMP type, which these records do not carry
+        - affects: `eni-0a1b2c3d4e5f60700` (Lambda checkout)
+        - subnets: `subnet-0aa11bb22cc33dd4a` (private-a)
+        - services: icmp 1
+
+        | could be | direction | rule |
+        |---|---|---|
+        | `acl-0ffe9876543210fed` | ingress | `95 ICMP 0 0.0.0.0/0 DENY` |
+        | `acl-0ffe9876543210fed` | ingress | `* ALL ALL 0.0.0.0/0 DENY` |
+
+        ```text
+        request  not in these logs
+        reply    9.9.9.9 → 10.0.1.23   REJECT ingress  icmp ×1
+        ```
+
+        ## Not the network ACL
+
+        | reply packets | conversations | what is left | interfaces | when |
+        |--:|--:|---|---|---|
+        | 40 | 31 | late packet after close (FIN or RST seen before it) | `eni-0a1b2c3d4e5f60700` (Lambda checkout) · `eni-0a1b2c3d4e5f60701` (NAT gateway nat-0fedcba9876543210) · `eni-0a1b2c3d4e5f60702` | 14:24:02–15:59:59 (1 h 35 min) |
+
+        ## Other rejects
+
+        1 204 records, 2 408 packets: requests and scans, not return traffic.
+
+        | records | packets | network ACL | direction | what denied |
+        |--:|--:|---|---|---|
+        | 900 | 1 800 | `acl-0abc1234def567890` (private) | ingress | `* ALL ALL 0.0.0.0/0 DENY` |
+        | 304 | 608 | `acl-0abc1234def567890` (private) | ingress | allowed by the network ACL: a security group |
+
+        ## Input
+
+        | objects | lines | ACCEPT | REJECT | NODATA | SKIPDATA | malformed | filtered |
+        |--:|--:|--:|--:|--:|--:|--:|--:|
+        | 24 | 1 204 389 | 1 180 000 | 24 331 | 0 | 52 | 3 | 0 |
+
+        - incomplete: `logs/fl-0abc_20261120T1455Z.log.gz`: unexpected end of gzip stream
+        - malformed: `logs/fl-0abc_20261120T1410Z.log.gz:1207`: `srcport=70000`: not a port number
+
+        ## Warnings
+
+        - no flow-direction field in logs/default.log.gz: direction taken from the interfaces' addresses
+        ");
     }
 
     #[test]
     fn nothing_found() {
-        assert_snapshot!(written(&sample::healthy()), @"");
+        assert_snapshot!(written(&sample::healthy()), @r"
+        # Rejected return traffic
+
+        **No rejected return traffic: of 1 204 331 records, 42 rejected, none in reply to a request seen here.** If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.
+
+        2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records (0 SKIPDATA, 0 malformed)
+
+        ## Input
+
+        | objects | lines | ACCEPT | REJECT | NODATA | SKIPDATA | malformed | filtered |
+        |--:|--:|--:|--:|--:|--:|--:|--:|
+        | 24 | 1 204 389 | 1 180 000 | 42 | 0 | 0 | 0 | 0 |
+        ");
     }
 
     #[test]

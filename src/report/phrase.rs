@@ -12,7 +12,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             shown.push(' ');
         }
         shown.push(digit);
@@ -96,14 +96,13 @@ pub fn duration(seconds: i64) -> String {
         return "0 s".to_owned();
     };
     let (length, unit) = UNITS[first];
-    let mut shown = format!("{} {unit}", seconds / length);
-    if let Some((smaller, name)) = UNITS.get(first + 1) {
-        let rest = seconds % length / smaller;
-        if rest > 0 {
-            shown.push_str(&format!(" {rest} {name}"));
+    let shown = format!("{} {unit}", seconds / length);
+    match UNITS.get(first + 1) {
+        Some((smaller, name)) if seconds % length / smaller > 0 => {
+            format!("{shown} {} {name}", seconds % length / smaller)
         }
+        _ => shown,
     }
-    shown
 }
 
 /// How often per slice of that length: `/s`, `/min`, `/h`, `per 5 min`.

@@ -7,7 +7,7 @@ use crate::net::{Protocol, TcpFlags};
 use super::phrase::{
     Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
 };
-use super::view::{Diagnosis, Finding, FlowSummary, NearMiss, OtherReject};
+use super::view::{Diagnosis, Finding, FlowSummary, NearMiss, OtherReject, Step};
 
 /// Says things about one diagnosis.
 #[derive(Debug, Clone, Copy)]
@@ -143,27 +143,6 @@ impl<'a> Wording<'a> {
         reasons.join("; ")
     }
 
-    /// Entries that came close and the entry that decided, in rule order; with `steps`, all that were looked at.
-    #[must_use]
-    pub fn rules(&self, finding: &'a Finding, steps: bool) -> Vec<RuleRow<'a>> {
-        if steps && let Some(example) = finding.examples.first().filter(|example| !example.steps.is_empty()) {
-            let row = |step: &'a super::view::Step| RuleRow {
-                rule: &step.rule,
-                mismatch: (step.outcome != "matched").then_some(step.outcome.as_str()),
-            };
-            return example.steps.iter().map(row).collect();
-        }
-        let miss = |miss: &'a NearMiss| RuleRow { rule: &miss.rule, mismatch: Some(&miss.mismatch) };
-        let Some(rule) = &finding.rule else {
-            return finding.near_misses.iter().map(miss).collect();
-        };
-        let number = finding.rule_number.unwrap_or(u16::MAX);
-        let before = finding.near_misses.partition_point(|miss| miss.rule_number < number);
-        let mut rows: Vec<_> = finding.near_misses.iter().map(miss).collect();
-        rows.insert(before, RuleRow { rule, mismatch: None });
-        rows
-    }
-
     /// What was looked at and that nothing was found, then what that does and does not mean.
     #[must_use]
     pub fn nothing_found(&self) -> (String, Vec<String>) {
@@ -234,6 +213,34 @@ impl<'a> Wording<'a> {
     }
 }
 
+/// Entries that came close and the entry that decided, in rule order; with `steps`, all that were looked at.
+#[must_use]
+pub fn rules(finding: &Finding, steps: bool) -> Vec<RuleRow<'_>> {
+    if steps && let Some(example) = finding.examples.first().filter(|example| !example.steps.is_empty()) {
+        return example.steps.iter().map(RuleRow::from).collect();
+    }
+    let Some(rule) = &finding.rule else {
+        return finding.near_misses.iter().map(RuleRow::from).collect();
+    };
+    let number = finding.rule_number.unwrap_or(u16::MAX);
+    let before = finding.near_misses.partition_point(|miss| miss.rule_number < number);
+    let mut rows: Vec<_> = finding.near_misses.iter().map(RuleRow::from).collect();
+    rows.insert(before, RuleRow { rule, mismatch: None });
+    rows
+}
+
+impl<'a> From<&'a NearMiss> for RuleRow<'a> {
+    fn from(miss: &'a NearMiss) -> Self {
+        Self { rule: &miss.rule, mismatch: Some(&miss.mismatch) }
+    }
+}
+
+impl<'a> From<&'a Step> for RuleRow<'a> {
+    fn from(step: &'a Step) -> Self {
+        Self { rule: &step.rule, mismatch: (step.outcome != "matched").then_some(step.outcome.as_str()) }
+    }
+}
+
 /// Who drops the replies of `finding`.
 #[must_use]
 pub fn subject(finding: &Finding) -> Subject<'_> {
@@ -281,10 +288,7 @@ pub fn effect(finding: &Finding) -> String {
         shown.push('/');
         shown.push_str(&with_ports.join("+"));
     }
-    if !without.is_empty() {
-        shown.push_str(&format!(" and {} replies", without.join(" and ")));
-    }
-    shown
+    if without.is_empty() { shown } else { format!("{shown} and {} replies", without.join(" and ")) }
 }
 
 /// `4 812 connections timed out`; other protocols than TCP have no connection to time out.
@@ -357,13 +361,11 @@ mod tests {
 
     #[test]
     fn the_deciding_rule_stands_at_its_place() {
-        let diagnosis = sample::incident();
-        let wording = Wording::new(&diagnosis);
         let mut finding = sample::default_deny();
         finding.rule_number = Some(105);
-        let at = wording.rules(&finding, false).iter().position(|row| row.mismatch.is_none());
+        let at = rules(&finding, false).iter().position(|row| row.mismatch.is_none());
         assert_eq!(at, Some(1));
-        assert_eq!(wording.rules(&finding, true).len(), 4);
+        assert_eq!(rules(&finding, true).len(), 4);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::net::TcpFlags;
 
 use super::super::phrase::{counted, grouped, per_slice, service};
 use super::super::view::{Example, Finding};
-use super::super::wording::{FlowWords, RuleRow, effect, flow, impact, scope, subject};
+use super::super::wording::{FlowWords, RuleRow, effect, flow, impact, rules, scope, subject};
 use super::page::{Flow, Text, Tone};
 use super::sparkline::sparkline;
 use super::{LABELLED, Sheet};
@@ -70,9 +70,9 @@ impl Sheet<'_> {
 
     fn counts(&mut self, finding: &Finding) -> io::Result<()> {
         let line = Flow::new(Text::blank(2), 2)
-            .then(" · ", Text::plain(&impact(finding)))
+            .then(" · ", Text::new(Tone::Strong, &impact(finding)))
             .then(" · ", Text::plain(&scope(finding)))
-            .then(" · ", Text::plain(&self.wording.when(finding)));
+            .then(" · ", Text::new(Tone::Strong, &self.wording.when(finding)));
         self.page.flow(&line)
     }
 
@@ -113,16 +113,16 @@ impl Sheet<'_> {
         let packets = both().map(|words| Text::plain(&words.packets).width()).max().unwrap_or(0);
         let aligned = LABELLED + tuple + 3 + verdict + 2 + packets <= self.page.width();
         let (tuple, verdict) = if aligned { (tuple, verdict) } else { (0, 0) };
-        match &request {
-            Some(request) => self.flow_line("request", request, (tuple, verdict), Tone::Plain)?,
-            None => {
-                let missing =
-                    Text::new(Tone::Faint, "not in these logs; the SYN-ACK shows that there was one");
-                let unknown = Text::new(Tone::Faint, "not in these logs");
-                let has_syn_ack = example.reply.tcp_flags.is_some_and(|flags| TcpFlags(flags).has_syn_ack());
-                self.page
-                    .flow(&Self::labelled("request").then("", if has_syn_ack { missing } else { unknown }))?;
-            }
+        if let Some(request) = &request {
+            self.flow_line("request", request, (tuple, verdict), Tone::Plain)?;
+        } else {
+            let implied = example.reply.tcp_flags.is_some_and(|flags| TcpFlags(flags).has_syn_ack());
+            let missing = if implied {
+                "not in these logs; the SYN-ACK shows that there was one"
+            } else {
+                "not in these logs"
+            };
+            self.page.flow(&Self::labelled("request").words(Tone::Faint, missing))?;
         }
         self.flow_line("reply", &reply, (tuple, verdict), Tone::Alarm)
     }
@@ -150,7 +150,7 @@ impl Sheet<'_> {
 
     /// The entries that came close and the one that decided, numbers under one another.
     fn rules(&mut self, finding: &Finding) -> io::Result<()> {
-        let rows = self.wording.rules(finding, self.style.verbose);
+        let rows = rules(finding, self.style.verbose);
         let numbers = rows.iter().map(|row| number_width(row.rule)).max().unwrap_or(0);
         let column = self.rule_column(&rows, numbers);
         let mut hidden = if self.style.verbose { 0 } else { rows.len().saturating_sub(ROWS + 2) };
@@ -190,7 +190,8 @@ impl Sheet<'_> {
         for candidate in finding.candidates.iter().take(shown) {
             let place = self.named(Tone::Plain, &candidate.network_acl_id);
             let line = Self::labelled(label)
-                .then("", place.and(Tone::Plain, " ").and(Tone::Plain, candidate.direction.as_str()))
+                .then("", place)
+                .then(" ", Text::plain(candidate.direction.as_str()))
                 .then("  ", Text::new(Tone::Strong, &candidate.rule));
             self.page.flow(&line)?;
             label = "";

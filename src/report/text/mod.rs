@@ -66,7 +66,7 @@ struct Sheet<'a> {
     page: Page<'a>,
 }
 
-impl<'a> Sheet<'a> {
+impl Sheet<'_> {
     fn headline(&mut self) -> io::Result<()> {
         let Diagnosis { window: time, network_config, input, .. } = self.wording.diagnosis;
         let mut line = Flow::new(Text::default(), 2).then("", Text::new(Tone::Strong, "flowcheck"));
@@ -119,8 +119,9 @@ impl<'a> Sheet<'a> {
         let text = Text::new(tone, id);
         match self.wording.name(id) {
             Some(name) => {
-                let room = self.page.width().saturating_sub(LABELLED + text.width() + 16).max(NAME_COLUMNS);
-                text.and(Tone::Faint, &format!(" ({})", page::clipped(name, room)))
+                let line = self.page.width().saturating_sub(LABELLED + 2);
+                let room = line.saturating_sub(text.width() + 16).max(NAME_COLUMNS.min(line));
+                text.or_below(Tone::Faint, &format!("({})", page::clipped(name, room)))
             }
             None => text,
         }

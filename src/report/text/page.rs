@@ -40,11 +40,13 @@ impl Tone {
     }
 }
 
-/// Text that is never broken: an id, a flow, a word.
+/// Text that is never broken: an id, a flow, a word. What was added by [`Text::or_below`] may part from it
+/// where both together are wider than a line.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
     spans: Vec<(Tone, String)>,
     width: usize,
+    below: Option<Box<Text>>,
 }
 
 impl Text {
@@ -69,6 +71,26 @@ impl Text {
         self.width += shown.width();
         self.spans.push((tone, shown));
         self
+    }
+
+    /// Stands after a blank, or on the next line where one line cannot hold both.
+    pub fn or_below(mut self, tone: Tone, text: &str) -> Self {
+        self.below = Some(Box::new(Self::new(tone, text)));
+        self
+    }
+
+    /// Whole where `room` can hold it, else what comes first and what goes below.
+    fn parted(mut self, room: usize) -> (Self, Option<Self>) {
+        let Some(below) = self.below.take() else {
+            return (self, None);
+        };
+        if self.width + 1 + below.width > room {
+            return (self, Some(*below));
+        }
+        self.width += 1 + below.width;
+        self.spans.push((Tone::Plain, " ".to_owned()));
+        self.spans.extend(below.spans);
+        (self, None)
     }
 
     /// Blanks up to a display width.
@@ -145,7 +167,12 @@ impl<'a> Page<'a> {
         let mut line = flow.lead.spans.clone();
         let mut used = flow.lead.width();
         let mut empty = true;
-        for (gap, piece) in &flow.pieces {
+        let room = self.width.saturating_sub(flow.hang);
+        let pieces = flow.pieces.iter().flat_map(|(gap, piece)| {
+            let (piece, below) = piece.clone().parted(room);
+            std::iter::once((*gap, piece)).chain(below.map(|below| (" ", below)))
+        });
+        for (gap, piece) in pieces {
             if !empty && used + gap.width() + piece.width() > self.width {
                 self.put(&line)?;
                 line = vec![(Tone::Plain, " ".repeat(flow.hang))];
@@ -153,11 +180,11 @@ impl<'a> Page<'a> {
                 empty = true;
             }
             if !empty {
-                line.push((Tone::Faint, (*gap).to_owned()));
+                line.push((Tone::Faint, gap.to_owned()));
                 used += gap.width();
             }
-            line.extend(piece.spans.iter().cloned());
             used += piece.width();
+            line.extend(piece.spans);
             empty = false;
         }
         self.put(&line)
@@ -225,6 +252,24 @@ mod tests {
         let id = "x".repeat(60);
         let flow = Flow::new(Text::plain("a "), 2).then(" ", Text::plain("b")).then(" ", Text::plain(&id));
         assert_eq!(laid_out(40, false, &flow), format!("a b\n  {id}\n"));
+    }
+
+    #[test]
+    fn a_name_goes_below_its_id_only_where_one_line_cannot_hold_both() {
+        let flow = |name: &str| {
+            let item = Text::plain("eni-0a1b2c3d4e5f60718").or_below(Tone::Faint, name);
+            Flow::new(Text::plain("in "), 3).then("", Text::plain("eni-0b")).then(" · ", item)
+        };
+        assert_eq!(laid_out(40, false, &flow("(api)")), "in eni-0b · eni-0a1b2c3d4e5f60718 (api)\n");
+        assert_eq!(
+            laid_out(40, false, &flow("(checkout)")),
+            "in eni-0b\n   eni-0a1b2c3d4e5f60718 (checkout)\n"
+        );
+        let long = "(NAT gateway of the shared VPC)";
+        assert_eq!(
+            laid_out(40, false, &flow(long)),
+            format!("in eni-0b · eni-0a1b2c3d4e5f60718\n   {long}\n")
+        );
     }
 
     #[test]

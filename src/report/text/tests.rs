@@ -19,24 +19,212 @@ fn wide(width: usize) -> TextStyle {
 
 #[test]
 fn an_incident_at_a_glance() {
-    assert_snapshot!(printed(&sample::incident(), wide(100)), @"");
+    assert_snapshot!(printed(&sample::incident(), wide(100)), @r"
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records
+      (52 SKIPDATA, 3 malformed)
+    3 causes of rejected return traffic · 4 850 conversations · 22 009 packets
+
+    ✗ acl-0abc1234def567890 (private) ingress *  (default deny)  drops replies to ports 1024–65535/tcp
+      4 812 connections timed out · 17 interfaces in 3 subnets · since 14:24:02, still going
+      likely: the rules are those of the snapshot, and their earlier changes are not known
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+               eni-0a1b2c3d4e5f60701 (NAT gateway nat-0fedcba9876543210) · eni-0a1b2c3d4e5f60702
+               eni-0a1b2c3d4e5f60703 · +13 more
+      subnets  subnet-0aa11bb22cc33dd4a (private-a) · subnet-0aa11bb22cc33dd4b
+               subnet-0aa11bb22cc33dd4c
+      request  10.0.1.23:64214 → 52.94.5.1:443   ACCEPT egress   SYN ×8
+      reply    52.94.5.1:443 → 10.0.1.23:64214   REJECT ingress  SYN-ACK ×8
+      also     52.94.5.1:443 → 10.0.1.24:50112  SYN-ACK ×6
+               10.9.0.15:5432 → 10.0.2.7:41002  SYN-ACK ×5
+      rules    100 TCP 80 0.0.0.0/0 ALLOW       port
+               110 TCP 443 0.0.0.0/0 ALLOW      port
+               120 TCP 5432 10.8.0.0/16 ALLOW   port, source
+                 * ALL ALL 0.0.0.0/0 DENY       ← matched
+      services 443/tcp 4 101 · 5432/tcp 655 · 6379/tcp 56
+      rejects  14:00 ▁▁▁▁▁▁▁▁▂▄▅▆██▇█▇█▇▇▇█▇▇▇█▇▇█▇▇▇▇▇██▇▇█▇ 16:00  peak 312/min · 21 934 packets
+      onset    last reply accepted 14:23:41, first rejected 14:24:02 (21 s later)
+      SKIPDATA eni-0a1b2c3d4e5f60701 14:30:00–14:31:00
+               AWS lost records there: the counts above are a lower bound
+
+    ✗ acl-0ffe9876543210fed egress 90 TCP 32768-61000 2001:db8:77::/48 DENY
+      drops replies to ports 33012–60991/tcp
+      37 connections timed out · 1 interface in 1 subnet · 14:24:02–14:50:10 (26 min 8 s)
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+      subnets  subnet-0aa11bb22cc33dd4a (private-a)
+      request  [2001:db8:77:1:a:b:c:d]:41002 → [2001:db8:12:3456:789a:bcde:f012:3456]:8443
+               ACCEPT ingress  SYN ×2
+      reply    [2001:db8:12:3456:789a:bcde:f012:3456]:8443 → [2001:db8:77:1:a:b:c:d]:41002
+               REJECT egress  SYN-ACK ×2
+      rules    80 TCP 443 2001:db8:77::/48 ALLOW          port
+               90 TCP 32768-61000 2001:db8:77::/48 DENY   ← matched
+      services 8443/tcp 37
+      rejects  14:00 ▁▁▇█▂ 14:05  peak 40/min · 74 packets
+
+    ? acl-0ffe9876543210fed ingress  rule undetermined  something drops icmp replies
+      1 conversation got no answer · 1 interface in 1 subnet · 14:24:02–14:50:10 (26 min 8 s)
+      rule 95 tests the ICMP type, which these records do not carry
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+      subnets  subnet-0aa11bb22cc33dd4a (private-a)
+      request  not in these logs
+      reply    9.9.9.9 → 10.0.1.23   REJECT ingress  icmp ×1
+      could be acl-0ffe9876543210fed ingress  95 ICMP 0 0.0.0.0/0 DENY
+               acl-0ffe9876543210fed ingress  * ALL ALL 0.0.0.0/0 DENY
+      services icmp 1
+      rejects  1 packet
+
+    not the network ACL
+      31 conversations, 40 reply packets: late packet after close (FIN or RST seen before it)
+        eni-0a1b2c3d4e5f60700 (Lambda checkout)
+        eni-0a1b2c3d4e5f60701 (NAT gateway nat-0fedcba9876543210) · eni-0a1b2c3d4e5f60702
+        14:24:02–15:59:59 (1 h 35 min)
+
+    other rejects  1 204 records, 2 408 packets  requests and scans, not return traffic
+      900  acl-0abc1234def567890 (private) ingress  * ALL ALL 0.0.0.0/0 DENY
+      304  acl-0abc1234def567890 (private) ingress  allowed by the network ACL: a security group
+
+    ! no flow-direction field in logs/default.log.gz: direction taken from the interfaces' addresses
+    ! incomplete  logs/fl-0abc_20261120T1455Z.log.gz: unexpected end of gzip stream
+    ! malformed  logs/fl-0abc_20261120T1410Z.log.gz:1207  srcport=70000 not a port number
+      +2 more malformed
+    ");
 }
 
 #[test]
 fn a_narrow_terminal_breaks_between_ids() {
-    let text = printed(&sample::incident(), TextStyle { width: 60, verbose: true, ..TextStyle::default() });
-    assert_snapshot!(text, @"");
+    assert_snapshot!(printed(&sample::incident(), wide(60)), @r"
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces
+      2 network ACLs · 1 204 331 records
+      (52 SKIPDATA, 3 malformed)
+    3 causes of rejected return traffic · 4 850 conversations
+      22 009 packets
+
+    ✗ acl-0abc1234def567890 (private) ingress *  (default deny)
+      drops replies to ports 1024–65535/tcp
+      4 812 connections timed out · 17 interfaces in 3 subnets
+      since 14:24:02, still going
+      likely: the rules are those of the snapshot, and their
+      earlier changes are not known
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+               eni-0a1b2c3d4e5f60701
+               (NAT gateway nat-0fedcba9876543210)
+               eni-0a1b2c3d4e5f60702 · eni-0a1b2c3d4e5f60703
+               +13 more
+      subnets  subnet-0aa11bb22cc33dd4a (private-a)
+               subnet-0aa11bb22cc33dd4b
+               subnet-0aa11bb22cc33dd4c
+      request  10.0.1.23:64214 → 52.94.5.1:443   ACCEPT egress
+               SYN ×8
+      reply    52.94.5.1:443 → 10.0.1.23:64214   REJECT ingress
+               SYN-ACK ×8
+      also     52.94.5.1:443 → 10.0.1.24:50112  SYN-ACK ×6
+               10.9.0.15:5432 → 10.0.2.7:41002  SYN-ACK ×5
+      rules    100 TCP 80 0.0.0.0/0 ALLOW       port
+               110 TCP 443 0.0.0.0/0 ALLOW      port
+               120 TCP 5432 10.8.0.0/16 ALLOW   port, source
+                 * ALL ALL 0.0.0.0/0 DENY       ← matched
+      services 443/tcp 4 101 · 5432/tcp 655 · 6379/tcp 56
+      rejects  14:00 ▁▁▁▁▁▁▃▅▆█████████████▇███████ 16:00
+               peak 312/min · 21 934 packets
+      onset    last reply accepted 14:23:41, first rejected
+               14:24:02 (21 s later)
+      SKIPDATA eni-0a1b2c3d4e5f60701 14:30:00–14:31:00
+               AWS lost records there: the counts above are a
+               lower bound
+
+    ✗ acl-0ffe9876543210fed egress
+      90 TCP 32768-61000 2001:db8:77::/48 DENY
+      drops replies to ports 33012–60991/tcp
+      37 connections timed out · 1 interface in 1 subnet
+      14:24:02–14:50:10 (26 min 8 s)
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+      subnets  subnet-0aa11bb22cc33dd4a (private-a)
+      request  [2001:db8:77:1:a:b:c:d]:41002
+               → [2001:db8:12:3456:789a:bcde:f012:3456]:8443
+               ACCEPT ingress  SYN ×2
+      reply    [2001:db8:12:3456:789a:bcde:f012:3456]:8443
+               → [2001:db8:77:1:a:b:c:d]:41002   REJECT egress
+               SYN-ACK ×2
+      rules    80 TCP 443 2001:db8:77::/48 ALLOW   port
+               90 TCP 32768-61000 2001:db8:77::/48 DENY
+               ← matched
+      services 8443/tcp 37
+      rejects  14:00 ▁▁▇█▂ 14:05  peak 40/min · 74 packets
+
+    ? acl-0ffe9876543210fed ingress  rule undetermined
+      something drops icmp replies
+      1 conversation got no answer · 1 interface in 1 subnet
+      14:24:02–14:50:10 (26 min 8 s)
+      rule 95 tests the ICMP type, which these records do not
+      carry
+      affects  eni-0a1b2c3d4e5f60700 (Lambda checkout)
+      subnets  subnet-0aa11bb22cc33dd4a (private-a)
+      request  not in these logs
+      reply    9.9.9.9 → 10.0.1.23   REJECT ingress  icmp ×1
+      could be acl-0ffe9876543210fed ingress
+               95 ICMP 0 0.0.0.0/0 DENY
+               acl-0ffe9876543210fed ingress
+               * ALL ALL 0.0.0.0/0 DENY
+      services icmp 1
+      rejects  1 packet
+
+    not the network ACL
+      31 conversations, 40 reply packets: late packet after
+        close (FIN or RST seen before it)
+        eni-0a1b2c3d4e5f60700 (Lambda checkout)
+        eni-0a1b2c3d4e5f60701
+        (NAT gateway nat-0fedcba9876543210)
+        eni-0a1b2c3d4e5f60702 · 14:24:02–15:59:59 (1 h 35 min)
+
+    other rejects  1 204 records, 2 408 packets
+      requests and scans, not return traffic
+      900  acl-0abc1234def567890 (private) ingress
+           * ALL ALL 0.0.0.0/0 DENY
+      304  acl-0abc1234def567890 (private) ingress
+           allowed by the network ACL: a security group
+
+    ! no flow-direction field in logs/default.log.gz: direction
+      taken from the interfaces' addresses
+    ! incomplete  logs/fl-0abc_20261120T1455Z.log.gz: unexpected
+      end of gzip stream
+    ! malformed  logs/fl-0abc_20261120T1410Z.log.gz:1207
+      srcport=70000 not a port number
+      +2 more malformed
+    ");
 }
 
 #[test]
 fn nothing_found_says_what_was_looked_at() {
-    assert_snapshot!(printed(&sample::healthy(), wide(100)), @"");
-    assert_snapshot!(printed(&sample::empty(), wide(100)), @"");
+    assert_snapshot!(printed(&sample::healthy(), wide(100)), @r"
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records
+      (0 SKIPDATA, 0 malformed)
+
+    ✓ No rejected return traffic: of 1 204 331 records, 42 rejected, none in reply to a request seen
+      here.
+      If something still times out here, look at where its request goes: security groups, routes, or an
+      interface without a flow log.
+    ");
+    assert_snapshot!(printed(&sample::empty(), wide(100)), @r"
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 0 records
+      (0 SKIPDATA, 0 malformed)
+
+    ? Nothing to judge: the input holds no ACCEPT or REJECT record.
+      Check the paths, the window (--since, --until) and the filters.
+    ");
     let mut blind = sample::healthy();
     blind.network_config.network_acls = 0;
     blind.summary.complete = false;
     blind.input = InputSummary { accepted: 0, records: 42, skip_data: 2, filtered: 9, ..blind.input };
-    assert_snapshot!(printed(&blind, wide(100)), @"");
+    assert_snapshot!(printed(&blind, wide(100)), @r"
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · no network ACLs known · 42 records
+      (2 SKIPDATA, 0 malformed, 9 filtered out)
+
+    ✓ No rejected return traffic: of 42 records, 42 rejected, none in reply to a request seen here.
+      There is no ACCEPT record, so replies can be told from requests only by their TCP flags.
+      The input was not read whole: what is missing may hold rejected replies.
+      2 SKIPDATA records of lost traffic: rejected replies may be among it.
+      9 records left out by the window or a filter.
+      No network ACL is known (--snapshot), so no rule was checked either.
+    ");
 }
 
 #[test]
@@ -124,5 +312,5 @@ fn a_long_acl_is_cut_to_the_entries_next_to_the_decision() {
     diagnosis.findings[0].near_misses = vec![miss; 40];
     let text = printed(&diagnosis, wide(100));
     assert!(text.contains("  rules    +31 more that did not match either\n"), "{text}");
-    assert!(text.contains("* ALL ALL 0.0.0.0/0 DENY     ← matched\n"), "{text}");
+    assert!(text.contains("  * ALL ALL 0.0.0.0/0 DENY   ← matched\n"), "{text}");
 }
