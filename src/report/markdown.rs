@@ -41,7 +41,7 @@ impl Document<'_> {
                 let (verdict, limits) = self.wording.nothing_found();
                 writeln!(self.out, "**{}** {}", markdown(&verdict), markdown(&limits.join(" ")))?;
             }
-            [] => writeln!(self.out, "**No network ACL rule dropped return traffic here.**")?,
+            [] => writeln!(self.out, "**No network ACL rule was found to drop return traffic.**")?,
             [first, more @ ..] => {
                 let others = match more.len() {
                     0 => String::new(),
@@ -411,7 +411,7 @@ mod tests {
         assert_snapshot!(written(&sample::healthy()), @r"
         # Rejected return traffic
 
-        **No rejected return traffic: of 1 204 331 records, 42 rejected, none in reply to a request seen here.** If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.
+        **No rejected return traffic found: of 1 204 331 records, 42 rejected, none in reply to a request seen here.** If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.
 
         2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records (0 SKIPDATA, 0 malformed)
 

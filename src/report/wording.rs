@@ -151,12 +151,12 @@ impl<'a> Wording<'a> {
             "Nothing to judge: the input holds no ACCEPT or REJECT record.".to_owned()
         } else if input.rejected == 0 {
             format!(
-                "No rejected return traffic: none of the {} was rejected.",
+                "No rejected return traffic found: none of the {} was rejected.",
                 counted(input.records, "record")
             )
         } else {
             format!(
-                "No rejected return traffic: of {}, {} rejected, none in reply to a request seen here.",
+                "No rejected return traffic found: of {}, {} rejected, none in reply to a request seen here.",
                 counted(input.records, "record"),
                 grouped(input.rejected),
             )
@@ -174,7 +174,7 @@ impl<'a> Wording<'a> {
         }
         if input.skip_data > 0 {
             limits.push(format!(
-                "{} of lost traffic: rejected replies may be among it.",
+                "{}: AWS lost traffic there, rejected replies perhaps too.",
                 counted(input.skip_data, "SKIPDATA record")
             ));
         }
@@ -190,6 +190,12 @@ impl<'a> Wording<'a> {
             limits.push("If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.".to_owned());
         }
         (verdict, limits)
+    }
+
+    /// Whether an absence of findings means something: the input was whole and held both sides of conversations.
+    #[must_use]
+    pub fn can_be_clear(&self) -> bool {
+        self.diagnosis.summary.complete && self.diagnosis.input.accepted > 0
     }
 
     /// `52 SKIPDATA, 0 malformed`, and whatever else was set apart.

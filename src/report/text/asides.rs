@@ -21,8 +21,8 @@ impl Sheet<'_> {
         }
         self.page.gap()?;
         if findings.len() == self.wording.diagnosis.findings.len() {
-            let text = "No network ACL rule dropped return traffic here.";
-            self.page.flow(&Flow::new(Text::new(Tone::Fine, "✓ "), 2).words(Tone::Strong, text))?;
+            let text = "No network ACL rule was found to drop return traffic.";
+            self.page.flow(&Flow::new(self.all_clear(), 2).words(Tone::Strong, text))?;
         }
         self.page.line(&Text::new(Tone::Faint, "not the network ACL"))?;
         for finding in findings {

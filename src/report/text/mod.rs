@@ -102,16 +102,20 @@ impl Sheet<'_> {
 
     fn nothing_found(&mut self) -> io::Result<()> {
         let (verdict, limits) = self.wording.nothing_found();
-        let mark = if self.wording.diagnosis.input.records > 0 {
-            Text::new(Tone::Fine, "✓ ")
-        } else {
-            Text::new(Tone::Caution, "? ")
-        };
-        self.page.flow(&Flow::new(mark, 2).words(Tone::Strong, &verdict))?;
+        self.page.flow(&Flow::new(self.all_clear(), 2).words(Tone::Strong, &verdict))?;
         for limit in limits {
             self.page.flow(&Flow::new(Text::blank(2), 2).words(Tone::Plain, &limit))?;
         }
         Ok(())
+    }
+
+    /// `✓` only where nothing found means that there was nothing.
+    fn all_clear(&self) -> Text {
+        if self.wording.can_be_clear() {
+            Text::new(Tone::Fine, "✓ ")
+        } else {
+            Text::new(Tone::Caution, "? ")
+        }
     }
 
     /// `eni-0a (Lambda checkout)`: the id whole, its name cut to what a line can hold.

@@ -198,8 +198,8 @@ fn nothing_found_says_what_was_looked_at() {
     flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 1 204 331 records
       (0 SKIPDATA, 0 malformed)
 
-    ✓ No rejected return traffic: of 1 204 331 records, 42 rejected, none in reply to a request seen
-      here.
+    ✓ No rejected return traffic found: of 1 204 331 records, 42 rejected, none in reply to a request
+      seen here.
       If something still times out here, look at where its request goes: security groups, routes, or an
       interface without a flow log.
     ");
@@ -218,10 +218,11 @@ fn nothing_found_says_what_was_looked_at() {
     flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · no network ACLs known · 42 records
       (2 SKIPDATA, 0 malformed, 9 filtered out)
 
-    ✓ No rejected return traffic: of 42 records, 42 rejected, none in reply to a request seen here.
+    ? No rejected return traffic found: of 42 records, 42 rejected, none in reply to a request seen
+      here.
       There is no ACCEPT record, so replies can be told from requests only by their TCP flags.
       The input was not read whole: what is missing may hold rejected replies.
-      2 SKIPDATA records of lost traffic: rejected replies may be among it.
+      2 SKIPDATA records: AWS lost traffic there, rejected replies perhaps too.
       9 records left out by the window or a filter.
       No network ACL is known (--snapshot), so no rule was checked either.
     ");
@@ -231,9 +232,10 @@ fn nothing_found_says_what_was_looked_at() {
 fn only_replies_that_the_acl_let_through() {
     let mut diagnosis = sample::incident();
     diagnosis.findings.retain(|finding| finding.cause == "not_nacl");
+    diagnosis.summary.complete = true;
     let text = printed(&diagnosis, wide(100));
     assert!(
-        text.contains("\n✓ No network ACL rule dropped return traffic here.\nnot the network ACL\n"),
+        text.contains("\n✓ No network ACL rule was found to drop return traffic.\nnot the network ACL\n"),
         "{text}"
     );
     assert!(!text.contains('✗'), "{text}");
