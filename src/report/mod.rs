@@ -1,3 +1,54 @@
 //! One writer per output format, over view types of its own. Refuses to know stages, standard output or options.
 
+use std::io::{self, Write};
+
+mod escape;
+mod json;
+mod markdown;
+mod phrase;
+mod rows;
+#[cfg(test)]
+mod sample;
+mod text;
 pub mod view;
+mod wording;
+
+pub use escape::terminal as escape_for_terminal;
+pub use json::write_json;
+pub use markdown::write_markdown;
+pub use rows::{write_csv, write_jsonl};
+pub use text::{TextStyle, write_text};
+
+use view::Diagnosis;
+
+/// What a diagnosis is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For a person at a terminal.
+    #[default]
+    Text,
+    /// One document with everything.
+    Json,
+    /// One JSON object a line for each rejected conversation.
+    Jsonl,
+    /// The same rows for a spreadsheet.
+    Csv,
+    /// Markdown for a ticket or a chat.
+    Md,
+}
+
+/// Writes `diagnosis` in `format`. Of `style`, Markdown heeds `top` alone; the machine formats heed nothing.
+pub fn write(
+    diagnosis: &Diagnosis,
+    format: Format,
+    style: &TextStyle,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        Format::Text => write_text(diagnosis, style, out),
+        Format::Json => write_json(diagnosis, out),
+        Format::Jsonl => write_jsonl(diagnosis, out),
+        Format::Csv => write_csv(diagnosis, out),
+        Format::Md => write_markdown(diagnosis, style.top, out),
+    }
+}

@@ -1,0 +1,388 @@
+//! How a finding is said in words, the same in text and Markdown.
+//!
+//! Owns sentences; refuses to know about colour, width or markup. Values come out raw: escaping is up to the format.
+
+use crate::net::{Protocol, TcpFlags};
+
+use super::phrase::{
+    Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
+};
+use super::view::{Diagnosis, Finding, FlowSummary, NearMiss, OtherReject, Step};
+
+/// Says things about one diagnosis.
+#[derive(Debug, Clone, Copy)]
+pub struct Wording<'a> {
+    /// What is talked about.
+    pub diagnosis: &'a Diagnosis,
+    /// How times are said.
+    pub calendar: Calendar,
+}
+
+/// Who drops: `acl-… (name) ingress *  (default deny)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The network ACL.
+    pub network_acl_id: Option<&'a str>,
+    /// `ingress` or `egress`.
+    pub direction: Option<&'static str>,
+    /// The deciding rule, or what stands in its place.
+    pub rule: String,
+    /// What the rule is, where it does not say so itself.
+    pub note: Option<&'static str>,
+}
+
+/// One row of the table of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRow<'a> {
+    /// The entry as the console shows it.
+    pub rule: &'a str,
+    /// What did not match; `None` for the entry that decided.
+    pub mismatch: Option<&'a str>,
+}
+
+/// One line about a flow, in columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowWords {
+    /// Where it comes from.
+    pub source: String,
+    /// Where it goes.
+    pub destination: String,
+    /// `REJECT ingress`.
+    pub verdict: String,
+    /// `SYN-ACK ×8`, `udp ×1`.
+    pub packets: String,
+}
+
+impl<'a> Wording<'a> {
+    /// For one report.
+    #[must_use]
+    pub fn new(diagnosis: &'a Diagnosis) -> Self {
+        Self { diagnosis, calendar: Calendar::new(&diagnosis.window) }
+    }
+
+    /// What the snapshot calls `id`, unless that says no more than the id.
+    #[must_use]
+    pub fn name(&self, id: &str) -> Option<&'a str> {
+        self.diagnosis.names.get(id).map(String::as_str).filter(|name| !name.is_empty() && *name != id)
+    }
+
+    /// Findings that something is to be done about, then those that are not the network ACL.
+    #[must_use]
+    pub fn findings(&self) -> (Vec<&'a Finding>, Vec<&'a Finding>) {
+        self.diagnosis.findings.iter().partition(|finding| finding.cause != "not_nacl")
+    }
+
+    /// `since 14:24:02, still going`, `14:24:02–14:50:10 (26 min 8 s)`.
+    #[must_use]
+    pub fn when(&self, finding: &Finding) -> String {
+        let (first, last) = (finding.first_seen, finding.last_seen);
+        if finding.ongoing {
+            return format!("since {}, still going", self.calendar.moment(first));
+        }
+        let length = last.seconds_since(first);
+        if length < 60 {
+            return self.calendar.span(first, last);
+        }
+        format!("{} ({})", self.calendar.span(first, last), duration(length))
+    }
+
+    /// `last reply accepted 14:23:41, first rejected 14:24:02 (21 s later)`; nothing without an accepted reply.
+    #[must_use]
+    pub fn onset(&self, finding: &Finding) -> Option<String> {
+        let onset = &finding.onset;
+        let last_accepted = onset.last_accepted_reply?;
+        let gap = onset.first_rejected_reply.seconds_since(last_accepted);
+        let later = if gap > 0 { format!(" ({} later)", duration(gap)) } else { String::new() };
+        Some(format!(
+            "last reply accepted {}, first rejected {}{later}",
+            self.calendar.moment(last_accepted),
+            self.calendar.moment(onset.first_rejected_reply),
+        ))
+    }
+
+    /// Why the finding is not proven; nothing when it is.
+    #[must_use]
+    pub fn doubt(&self, finding: &Finding) -> Option<String> {
+        match finding.confidence {
+            "proven" => None,
+            "possible" => Some(
+                "possible: the input holds no ACCEPT records; these rejects only have the shape of replies"
+                    .to_owned(),
+            ),
+            // The detail of an undetermined finding names the missing fact already.
+            word if finding.cause == "undetermined" => {
+                finding.detail.is_none().then(|| format!("{word}: a fact is missing"))
+            }
+            word => Some(format!("{word}: {}", self.inferred(finding))),
+        }
+    }
+
+    fn inferred(&self, finding: &Finding) -> String {
+        let config = &self.diagnosis.network_config;
+        let mut reasons = Vec::new();
+        if finding.examples.iter().any(|example| example.request.is_none()) {
+            reasons.push(
+                "some requests have no record of their own, their replies' SYN-ACK stands for them"
+                    .to_owned(),
+            );
+        }
+        if config.network_acls > 0 && config.history == "none" {
+            reasons.push(match config.captured_at {
+                Some(at) => format!(
+                    "the rules are those of {} UTC, and earlier changes are not known",
+                    at.strftime("%F %T")
+                ),
+                None => {
+                    "the rules are those of the snapshot, and their earlier changes are not known".to_owned()
+                }
+            });
+        }
+        if reasons.is_empty() {
+            reasons.push("the request or the rule in force is inferred".to_owned());
+        }
+        reasons.join("; ")
+    }
+
+    /// What was looked at and that nothing was found, then what that does and does not mean.
+    #[must_use]
+    pub fn nothing_found(&self) -> (String, Vec<String>) {
+        let Diagnosis { input, network_config, .. } = self.diagnosis;
+        let verdict = if input.records == 0 {
+            "Nothing to judge: the input holds no ACCEPT or REJECT record.".to_owned()
+        } else if input.rejected == 0 {
+            format!(
+                "No rejected return traffic found: none of the {} was rejected.",
+                counted(input.records, "record")
+            )
+        } else {
+            format!(
+                "No rejected return traffic found: of {}, {} rejected, none in reply to a request seen here.",
+                counted(input.records, "record"),
+                grouped(input.rejected),
+            )
+        };
+        let mut limits = Vec::new();
+        if input.records > 0 && input.accepted == 0 {
+            limits.push(
+                "There is no ACCEPT record, so replies can be told from requests only by their TCP flags."
+                    .to_owned(),
+            );
+        }
+        if !self.diagnosis.summary.complete {
+            limits
+                .push("The input was not read whole: what is missing may hold rejected replies.".to_owned());
+        }
+        if input.skip_data > 0 {
+            limits.push(format!(
+                "{}: AWS lost traffic there, rejected replies perhaps too.",
+                counted(input.skip_data, "SKIPDATA record")
+            ));
+        }
+        if input.filtered > 0 {
+            limits.push(format!("{} left out by the window or a filter.", counted(input.filtered, "record")));
+        }
+        if network_config.network_acls == 0 {
+            limits.push("No network ACL is known (--snapshot), so no rule was checked either.".to_owned());
+        }
+        if input.records == 0 {
+            limits.push("Check the paths, the window (--since, --until) and the filters.".to_owned());
+        } else if limits.is_empty() {
+            limits.push("If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.".to_owned());
+        }
+        (verdict, limits)
+    }
+
+    /// Whether an absence of findings means something: the input was whole and held both sides of conversations.
+    #[must_use]
+    pub fn can_be_clear(&self) -> bool {
+        self.diagnosis.summary.complete && self.diagnosis.input.accepted > 0
+    }
+
+    /// `52 SKIPDATA, 0 malformed`, and whatever else was set apart.
+    #[must_use]
+    pub fn set_apart(&self) -> String {
+        let input = &self.diagnosis.input;
+        let mut parts = vec![
+            format!("{} SKIPDATA", grouped(input.skip_data)),
+            format!("{} malformed", grouped(input.malformed)),
+        ];
+        for (number, what) in [
+            (input.filtered, "filtered out"),
+            (input.duplicates, "delivered twice"),
+            (input.transit_gateway, "transit gateway"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{} {what}", grouped(number)));
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+/// Entries that came close and the entry that decided, in rule order; with `steps`, all that were looked at.
+#[must_use]
+pub fn rules(finding: &Finding, steps: bool) -> Vec<RuleRow<'_>> {
+    if steps && let Some(example) = finding.examples.first().filter(|example| !example.steps.is_empty()) {
+        return example.steps.iter().map(RuleRow::from).collect();
+    }
+    let Some(rule) = &finding.rule else {
+        return finding.near_misses.iter().map(RuleRow::from).collect();
+    };
+    let number = finding.rule_number.unwrap_or(u16::MAX);
+    let before = finding.near_misses.partition_point(|miss| miss.rule_number < number);
+    let mut rows: Vec<_> = finding.near_misses.iter().map(RuleRow::from).collect();
+    rows.insert(before, RuleRow { rule, mismatch: None });
+    rows
+}
+
+impl<'a> From<&'a NearMiss> for RuleRow<'a> {
+    fn from(miss: &'a NearMiss) -> Self {
+        Self { rule: &miss.rule, mismatch: Some(&miss.mismatch) }
+    }
+}
+
+impl<'a> From<&'a Step> for RuleRow<'a> {
+    fn from(step: &'a Step) -> Self {
+        Self { rule: &step.rule, mismatch: (step.outcome != "matched").then_some(step.outcome.as_str()) }
+    }
+}
+
+/// Who drops the replies of `finding`.
+#[must_use]
+pub fn subject(finding: &Finding) -> Subject<'_> {
+    let acl = finding.network_acl_id.as_deref();
+    let numbered =
+        || finding.rule_number.map_or_else(|| "a rule".to_owned(), |number| format!("rule {number}"));
+    let (network_acl_id, rule, note) = match finding.cause {
+        "nacl_default" if finding.rule_number == Some(32768) => {
+            (acl, "*".to_owned(), Some("(default deny, IPv6)"))
+        }
+        "nacl_default" => (acl, "*".to_owned(), Some("(default deny)")),
+        "nacl_rule" => (acl, finding.rule.clone().unwrap_or_else(numbered), None),
+        "vpc_block_public_access" => (None, "VPC Block Public Access".to_owned(), None),
+        "encryption_controls" => (None, "VPC encryption controls".to_owned(), None),
+        _ => (acl, "rule undetermined".to_owned(), None),
+    };
+    Subject { network_acl_id, direction: finding.direction.map(crate::net::Direction::as_str), rule, note }
+}
+
+/// `drops replies to ports 1024–65535/tcp`, `drops icmp replies`.
+#[must_use]
+pub fn effect(finding: &Finding) -> String {
+    let mut with_ports: Vec<String> = Vec::new();
+    let mut without: Vec<String> = Vec::new();
+    for service in &finding.services {
+        let list = if Protocol(service.protocol).is_icmp()
+            || (service.port == 0 && !Protocol(service.protocol).has_ports())
+        {
+            &mut without
+        } else {
+            &mut with_ports
+        };
+        let word = protocol(service.protocol);
+        if !list.contains(&word) {
+            list.push(word);
+        }
+    }
+    let drops = if finding.cause == "undetermined" { "something drops" } else { "drops" };
+    if with_ports.is_empty() && !without.is_empty() {
+        return format!("{drops} {} replies", without.join(" and "));
+    }
+    let ports = if finding.requester_ports.min == finding.requester_ports.max { "port" } else { "ports" };
+    let mut shown = format!("{drops} replies to {ports} {}", port_span(finding.requester_ports));
+    if !with_ports.is_empty() {
+        shown.push('/');
+        shown.push_str(&with_ports.join("+"));
+    }
+    if without.is_empty() { shown } else { format!("{shown} and {} replies", without.join(" and ")) }
+}
+
+/// `4 812 connections timed out`; other protocols than TCP have no connection to time out.
+#[must_use]
+pub fn impact(finding: &Finding) -> String {
+    if finding.services.iter().all(|service| Protocol(service.protocol) == Protocol::TCP) {
+        format!("{} timed out", counted(finding.conversations, "connection"))
+    } else {
+        format!("{} got no answer", counted(finding.conversations, "conversation"))
+    }
+}
+
+/// `17 interfaces in 3 subnets`.
+#[must_use]
+pub fn scope(finding: &Finding) -> String {
+    let interfaces = counted_len(finding.interface_ids.len(), "interface");
+    if finding.subnet_ids.is_empty() {
+        return interfaces;
+    }
+    format!("{interfaces} in {}", counted_len(finding.subnet_ids.len(), "subnet"))
+}
+
+/// The columns of a line about `flow`.
+#[must_use]
+pub fn flow(flow: &FlowSummary) -> FlowWords {
+    let direction = flow.direction.map_or_else(String::new, |direction| format!(" {direction}"));
+    let kind = match flow.tcp_flags {
+        Some(flags) if Protocol(flow.protocol) == Protocol::TCP => tcp_flags(TcpFlags(flags)),
+        _ => protocol(flow.protocol),
+    };
+    FlowWords {
+        source: endpoint(&flow.srcaddr, flow.srcport, flow.protocol),
+        destination: endpoint(&flow.dstaddr, flow.dstport, flow.protocol),
+        verdict: format!("{}{direction}", flow.action),
+        packets: format!("{kind} ×{}", grouped(flow.packets)),
+    }
+}
+
+/// What stands behind rejects that are no replies, where no ACL rule is to be shown.
+#[must_use]
+pub fn other_cause(other: &OtherReject) -> &'static str {
+    match other.cause {
+        "nacl_rule" | "nacl_default" => "denied by the network ACL",
+        "not_nacl" => "allowed by the network ACL: a security group",
+        "vpc_block_public_access" => "VPC Block Public Access",
+        "encryption_controls" => "VPC encryption controls",
+        _ => "undetermined",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::super::view::{PortSpan, Service};
+    use super::*;
+
+    #[test]
+    fn effects_name_ports_and_protocols() {
+        let mut finding = sample::default_deny();
+        assert_eq!(effect(&finding), "drops replies to ports 1024–65535/tcp");
+        finding.services = vec![Service { protocol: 17, port: 53, conversations: 1 }];
+        finding.requester_ports = PortSpan { min: 5353, max: 5353 };
+        assert_eq!(effect(&finding), "drops replies to port 5353/udp");
+        assert_eq!(impact(&finding), "4 812 conversations got no answer");
+        finding.services.push(Service { protocol: 1, port: 0, conversations: 1 });
+        assert_eq!(effect(&finding), "drops replies to port 5353/udp and icmp replies");
+        finding.services.remove(0);
+        assert_eq!(effect(&finding), "drops icmp replies");
+    }
+
+    #[test]
+    fn the_deciding_rule_stands_at_its_place() {
+        let mut finding = sample::default_deny();
+        finding.rule_number = Some(105);
+        let at = rules(&finding, false).iter().position(|row| row.mismatch.is_none());
+        assert_eq!(at, Some(1));
+        assert_eq!(rules(&finding, true).len(), 4);
+    }
+
+    #[test]
+    fn doubt_is_said_unless_proven() {
+        let diagnosis = sample::incident();
+        let wording = Wording::new(&diagnosis);
+        let mut finding = sample::default_deny();
+        assert!(
+            wording.doubt(&finding).is_some_and(|doubt| doubt.starts_with("likely: the rules are those of"))
+        );
+        finding.confidence = "proven";
+        assert_eq!(wording.doubt(&finding), None);
+    }
+}
