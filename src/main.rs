@@ -1,2 +1,27 @@
-//! The `flowcheck` command.
-fn main() {}
+//! The `flowcheck` command: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use flowcheck::cli::{Cli, Invocation};
+use flowcheck::commands;
+use flowcheck::net::Timestamp;
+
+fn main() -> ExitCode {
+    let now = Timestamp(jiff::Timestamp::now().as_second());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let invocation = match Cli::from_process().into_invocation(now, cores) {
+        Ok(invocation) => invocation,
+        Err(error) => error.exit(),
+    };
+    let outcome = match invocation {
+        Invocation::Diagnose(config) => commands::diagnose::run(&config),
+        Invocation::Completions(script) => commands::completions::run(&script),
+    };
+    match outcome {
+        Ok(outcome) => ExitCode::from(outcome.exit_code()),
+        Err(error) => {
+            eprintln!("error: {}", flowcheck::report::escape_for_terminal(&format!("{error:#}")));
+            ExitCode::from(2)
+        }
+    }
+}

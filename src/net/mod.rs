@@ -84,22 +84,27 @@ impl fmt::Display for Protocol {
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
+    const FIN: u8 = 0x01;
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+
     /// A SYN-ACK was among the packets: the sender is the responder.
     #[must_use]
     pub fn has_syn_ack(self) -> bool {
-        self.0 & 18 == 18
+        self.0 & (Self::SYN | Self::ACK) == Self::SYN | Self::ACK
     }
 
     /// A SYN but no SYN-ACK was among the packets: the sender is the initiator.
     #[must_use]
     pub fn is_pure_syn(self) -> bool {
-        self.0 & 2 != 0 && self.0 & 16 == 0
+        self.0 & (Self::SYN | Self::ACK) == Self::SYN
     }
 
     /// A FIN or a RST was among the packets: the connection was being closed.
     #[must_use]
     pub fn is_closing(self) -> bool {
-        self.0 & (1 | 4) != 0
+        self.0 & (Self::FIN | Self::RST) != 0
     }
 }
 

@@ -1,0 +1,232 @@
+//! Groups judged conversations by cause, and counts what each group holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::judge::{Cause, Confidence, Detail, Judged};
+use super::place::Places;
+use crate::correlate::{Conversation, Span, UnpairedKind};
+use crate::nacl::{NetworkAcl, NetworkAclEntry};
+use crate::net::{Direction, Protocol};
+
+/// What makes two rejected conversations one finding. Its order is the order of causes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FindingKey {
+    /// Why.
+    pub cause: Cause,
+    /// The ACL evaluated.
+    pub network_acl_id: Option<String>,
+    /// Direction of the replies.
+    pub direction: Option<Direction>,
+    /// The rule that denied.
+    pub rule_number: Option<u16>,
+    /// What kind of detail, where there is one.
+    pub slug: Option<&'static str>,
+}
+
+impl FindingKey {
+    /// `acl-…/ingress/32767`, `acl-…/egress/not_nacl/late_after_close`, `undetermined/no_network_acl`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let number = self.rule_number.map(|number| number.to_string());
+        let cause = if number.is_some() { None } else { Some(self.cause.as_str()) };
+        let direction = self.direction.map(Direction::as_str);
+        [self.network_acl_id.as_deref(), direction, number.as_deref(), cause, self.slug]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}
+
+/// Conversations, packets and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Conversations (for findings), flows (for other rejects).
+    pub conversations: u64,
+    /// Rejected records.
+    pub records: u64,
+    /// Rejected packets.
+    pub packets: u64,
+    /// Rejected bytes, where known.
+    pub bytes: u64,
+}
+
+/// Rejected return traffic with one cause.
+#[derive(Debug)]
+pub struct Finding<'a> {
+    /// What it is about.
+    pub key: FindingKey,
+    /// The ACL evaluated.
+    pub network_acl: Option<&'a NetworkAcl>,
+    /// The entry that denied.
+    pub rule: Option<&'a NetworkAclEntry>,
+    /// The entries it could be, each once.
+    pub candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
+    /// The best confidence among its conversations.
+    pub confidence: Confidence,
+    /// What is left, or what is missing.
+    pub detail: Option<String>,
+    /// Places in the list of judged conversations.
+    pub members: Vec<usize>,
+    /// Counts.
+    pub total: Total,
+    /// First to last rejected record.
+    pub span: Span,
+    /// Responders' ports, with their conversations.
+    pub services: BTreeMap<(Protocol, u16), u64>,
+    /// Lowest and highest requester port.
+    pub requester_ports: (u16, u16),
+    /// Interfaces, subnets and VPCs concerned.
+    pub interface_ids: BTreeSet<String>,
+    /// Subnets concerned.
+    pub subnet_ids: BTreeSet<String>,
+    /// VPCs concerned.
+    pub vpc_ids: BTreeSet<String>,
+}
+
+/// Groups judged conversations: NACL causes first, then by the number of conversations.
+#[must_use]
+pub fn findings<'a>(
+    judged: &[Judged<'a>],
+    conversations: &[Conversation],
+    places: &Places<'a>,
+) -> Vec<Finding<'a>> {
+    let mut groups: BTreeMap<FindingKey, Finding<'a>> = BTreeMap::new();
+    let mut details: BTreeMap<FindingKey, BTreeSet<Detail>> = BTreeMap::new();
+    for (at, one) in judged.iter().enumerate() {
+        let Some(span) = one.rejected.iter().map(|record| record.span).reduce(Span::union) else { continue };
+        let key = key_of(one);
+        if let Some(detail) = &one.detail {
+            let known = details.entry(key.clone()).or_default();
+            // Two are enough to know that they differ.
+            if known.len() < 2 {
+                known.insert(detail.clone());
+            }
+        }
+        let finding = groups.entry(key.clone()).or_insert_with(|| Finding::new(key, one, span));
+        finding.add(at, one, span, &conversations[one.index], places);
+    }
+    let mut findings: Vec<_> = groups.into_values().collect();
+    for finding in &mut findings {
+        let mut known = details.remove(&finding.key).unwrap_or_default().into_iter();
+        finding.detail = match (known.next(), known.next()) {
+            (Some(one), None) => Some(one.to_string()),
+            (Some(one), Some(_)) => Some(one.general()),
+            _ => None,
+        };
+    }
+    findings.sort_by_key(|finding| {
+        let class = if finding.key.cause.is_nacl() { Cause::NaclRule } else { finding.key.cause };
+        (class, std::cmp::Reverse(finding.total.conversations))
+    });
+    findings
+}
+
+fn key_of(judged: &Judged<'_>) -> FindingKey {
+    FindingKey {
+        cause: judged.cause,
+        network_acl_id: judged.network_acl.map(|acl| acl.network_acl_id.clone()),
+        direction: judged.direction,
+        rule_number: judged.rule.map(|entry| entry.rule_number),
+        slug: judged.detail.as_ref().map(Detail::slug),
+    }
+}
+
+impl<'a> Finding<'a> {
+    fn new(key: FindingKey, one: &Judged<'a>, span: Span) -> Self {
+        Self {
+            key,
+            network_acl: one.network_acl,
+            rule: one.rule,
+            candidates: Vec::new(),
+            confidence: one.confidence,
+            detail: None,
+            members: Vec::new(),
+            total: Total::default(),
+            span,
+            services: BTreeMap::new(),
+            requester_ports: (u16::MAX, 0),
+            interface_ids: BTreeSet::new(),
+            subnet_ids: BTreeSet::new(),
+            vpc_ids: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, at: usize, one: &Judged<'a>, span: Span, conversation: &Conversation, places: &Places<'_>) {
+        let place = places.of(conversation.interface);
+        self.members.push(at);
+        self.confidence = self.confidence.max(one.confidence);
+        self.span = self.span.union(span);
+        self.total.conversations += 1;
+        for record in &one.rejected {
+            self.total.records += 1;
+            self.total.packets += record.packets;
+            self.total.bytes += record.bytes.unwrap_or(0);
+        }
+        *self.services.entry((conversation.reply.protocol, conversation.reply.srcport)).or_default() += 1;
+        let port = conversation.reply.dstport;
+        self.requester_ports = (self.requester_ports.0.min(port), self.requester_ports.1.max(port));
+        insert(&mut self.interface_ids, Some(&place.interface_id));
+        insert(&mut self.subnet_ids, place.subnet_id.as_deref());
+        insert(&mut self.vpc_ids, place.vpc_id.as_deref());
+        for candidate in &one.candidates {
+            let same = |known: &(&NetworkAcl, &NetworkAclEntry)| std::ptr::eq(known.1, candidate.1);
+            if !self.candidates.iter().any(same) {
+                self.candidates.push(*candidate);
+            }
+        }
+    }
+}
+
+fn insert(set: &mut BTreeSet<String>, id: Option<&str>) {
+    if let Some(id) = id
+        && !set.contains(id)
+    {
+        set.insert(id.to_owned());
+    }
+}
+
+/// What makes two rejects that are no replies one row of the summary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherKey {
+    /// What the ACL says of them.
+    pub cause: Cause,
+    /// The ACL evaluated.
+    pub network_acl_id: Option<String>,
+    /// Direction.
+    pub direction: Option<Direction>,
+    /// The rule that denied.
+    pub rule_number: Option<u16>,
+    /// Why they are no replies.
+    pub kind: Option<UnpairedKind>,
+    /// The kind of detail.
+    pub slug: Option<&'static str>,
+}
+
+/// Sums rejects that are no replies by what the ACL says of them.
+#[must_use]
+pub fn other_rejects<'a>(
+    judged: &[(UnpairedKind, Judged<'a>)],
+) -> Vec<(OtherKey, Option<&'a NetworkAclEntry>, Total)> {
+    let mut groups: BTreeMap<OtherKey, (Option<&'a NetworkAclEntry>, Total)> = BTreeMap::new();
+    for (kind, one) in judged {
+        let key = OtherKey {
+            cause: one.cause,
+            network_acl_id: one.network_acl.map(|acl| acl.network_acl_id.clone()),
+            direction: one.direction,
+            rule_number: one.rule.map(|entry| entry.rule_number),
+            kind: Some(*kind),
+            slug: one.detail.as_ref().map(Detail::slug),
+        };
+        let (_, total) = groups.entry(key).or_insert((one.rule, Total::default()));
+        total.conversations += 1;
+        for record in &one.rejected {
+            total.records += 1;
+            total.packets += record.packets;
+            total.bytes += record.bytes.unwrap_or(0);
+        }
+    }
+    let mut rows: Vec<_> = groups.into_iter().map(|(key, (rule, total))| (key, rule, total)).collect();
+    rows.sort_by_key(|(_, _, total)| std::cmp::Reverse(total.records));
+    rows
+}

@@ -1,0 +1,223 @@
+//! Arguments made into a validated configuration: pure, no I/O but the clock it is handed.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::net::{Protocol, Timestamp};
+use crate::record::LogFormat;
+use crate::report::Format;
+
+/// What `flowcheck` was asked to do.
+#[derive(Debug, Clone)]
+pub struct Diagnose {
+    /// Files, directories, `-`.
+    pub sources: Vec<String>,
+    /// Files and directories with the network configuration.
+    pub snapshots: Vec<PathBuf>,
+    /// First moment of interest.
+    pub since: Option<Timestamp>,
+    /// First moment no longer of interest.
+    pub until: Option<Timestamp>,
+    /// Formats of input without a header.
+    pub log_formats: Vec<Arc<LogFormat>>,
+    /// What is kept.
+    pub filters: Filters,
+    /// How far apart a request and its rejected reply may lie.
+    pub match_window_seconds: i64,
+    /// How the result is written, and where.
+    pub output: Output,
+    /// Threads that read.
+    pub threads: usize,
+    /// Bound on what waits in memory.
+    pub memory_limit_bytes: usize,
+    /// A malformed record or an unreadable input is an error.
+    pub strict: bool,
+    /// Exit 1 when there are findings.
+    pub exit_code: bool,
+}
+
+/// What is kept; empty means everything.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "named as the options are")]
+pub struct Filters {
+    pub interface_ids: Vec<String>,
+    pub subnet_ids: Vec<String>,
+    pub vpc_ids: Vec<String>,
+    pub network_acl_ids: Vec<String>,
+    pub cidrs: Vec<IpNet>,
+    pub ports: Vec<RangeInclusive<u16>>,
+    pub protocols: Vec<Protocol>,
+}
+
+/// How and where the result is written.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Format.
+    pub format: Format,
+    /// File, or standard output.
+    pub file: Option<PathBuf>,
+    /// Examples per finding; 0 means all.
+    pub top: usize,
+    /// When to colour.
+    pub color: ColorChoice,
+    /// Whether progress is shown on a terminal.
+    pub progress: bool,
+    /// No warnings on standard error.
+    pub quiet: bool,
+    /// More of everything.
+    pub verbose: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// An option value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Neither a time, nor a date, nor a duration.
+    #[error("`{0}` is neither an RFC 3339 time, nor a date, nor a duration such as 2h, 90m or 1d12h")]
+    Time(String),
+    /// Not a duration.
+    #[error("`{0}` is not a duration such as 30s, 5m or 1h30m")]
+    Duration(String),
+    /// Not a size.
+    #[error("`{0}` is not a size such as 512MiB or 1GiB")]
+    Size(String),
+    /// Not a port or a range.
+    #[error("`{0}` is neither a port nor a range such as 1024-65535")]
+    Ports(String),
+    /// Not an address or a CIDR.
+    #[error("`{0}` is neither an IP address nor a CIDR")]
+    Cidr(String),
+    /// Not a protocol.
+    #[error("`{0}` is neither a protocol number nor a name such as tcp, udp or icmp")]
+    Protocol(String),
+}
+
+/// A moment given on the command line: fixed, or so many seconds before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A fixed moment.
+    At(Timestamp),
+    /// Seconds back from now.
+    Ago(i64),
+}
+
+impl Moment {
+    /// The moment, for a run that starts at `now`.
+    #[must_use]
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(moment) => moment,
+            Self::Ago(seconds) => now.plus_seconds(-seconds),
+        }
+    }
+}
+
+/// Reads `--since` and `--until`.
+pub fn parse_moment(text: &str) -> Result<Moment, ValueError> {
+    if let Ok(moment) = text.parse() {
+        return Ok(Moment::At(moment));
+    }
+    parse_duration(text).map(Moment::Ago).map_err(|_| ValueError::Time(text.to_owned()))
+}
+
+/// Reads a duration such as `2h`, `90m`, `7d`, `1d12h` as seconds.
+pub fn parse_duration(text: &str) -> Result<i64, ValueError> {
+    let error = || ValueError::Duration(text.to_owned());
+    if !text.starts_with(|c: char| c.is_ascii_digit()) || text.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err(error());
+    }
+    let span: jiff::Span = text.parse().map_err(|_| error())?;
+    let relative = jiff::SpanRelativeTo::days_are_24_hours();
+    let duration = span.to_duration(relative).map_err(|_| error())?;
+    Ok(duration.as_secs())
+}
+
+/// Reads a size in bytes: `1GiB`, `512MB`, `64K`, `1000000`.
+pub fn parse_size(text: &str) -> Result<usize, ValueError> {
+    let error = || ValueError::Size(text.to_owned());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: usize = text[..digits].parse().map_err(|_| error())?;
+    let factor: usize = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "kb" => 1_000,
+        "m" | "mib" => 1 << 20,
+        "mb" => 1_000_000,
+        "g" | "gib" => 1 << 30,
+        "gb" => 1_000_000_000,
+        _ => return Err(error()),
+    };
+    number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(error)
+}
+
+/// Reads `443` or `1024-65535`.
+pub fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, ValueError> {
+    let error = || ValueError::Ports(text.to_owned());
+    let port = |part: &str| part.trim().parse::<u16>().map_err(|_| error());
+    let (from, to) = match text.split_once('-') {
+        Some((from, to)) => (port(from)?, port(to)?),
+        None => (port(text)?, port(text)?),
+    };
+    if from > to { Err(error()) } else { Ok(from..=to) }
+}
+
+/// Reads an address or a CIDR.
+pub fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
+    text.parse::<IpNet>()
+        .map(|cidr| cidr.trunc())
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| ValueError::Cidr(text.to_owned()))
+}
+
+/// Reads a protocol number or name.
+pub fn parse_protocol(text: &str) -> Result<Protocol, ValueError> {
+    Protocol::from_name(text).ok_or_else(|| ValueError::Protocol(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_row_by_row() {
+        for (text, expected) in [
+            ("2h", Ok(Moment::Ago(7200))),
+            ("90m", Ok(Moment::Ago(5400))),
+            ("7d", Ok(Moment::Ago(604_800))),
+            ("1d12h", Ok(Moment::Ago(129_600))),
+            ("2023-11-14T22:13:20Z", Ok(Moment::At(Timestamp(1_700_000_000)))),
+            ("2023-11-14", Ok(Moment::At(Timestamp(1_699_920_000)))),
+            ("2", Err(ValueError::Time("2".into()))),
+            ("-2h", Err(ValueError::Time("-2h".into()))),
+            ("soon", Err(ValueError::Time("soon".into()))),
+        ] {
+            assert_eq!(parse_moment(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_values_row_by_row() {
+        assert_eq!(parse_size("1GiB"), Ok(1 << 30));
+        assert_eq!(parse_size("512mb"), Ok(512_000_000));
+        assert!(parse_size("1 parsec").is_err() && parse_size("0").is_err());
+        assert_eq!(parse_ports("1024-65535"), Ok(1024..=65535));
+        assert!(parse_ports("9-1").is_err() && parse_ports("70000").is_err());
+        assert_eq!(parse_cidr("10.1.2.3/16").map(|c| c.to_string()), Ok("10.1.0.0/16".into()));
+        assert_eq!(parse_cidr("::1").map(|c| c.to_string()), Ok("::1/128".into()));
+        assert_eq!(parse_protocol("UDP"), Ok(Protocol::UDP));
+        assert!(parse_protocol("quic").is_err());
+    }
+}
