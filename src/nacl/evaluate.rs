@@ -1,8 +1,9 @@
 //! The only evaluator of network ACLs: which entry decides a packet, and how every entry before it failed to.
 //!
-//! Owns matching. The verdict carries its own steps, and near misses come from the same matching function, so that no
-//! explanation can disagree with the decision. Refuses to know log records, subnets and output.
-//! Source of the rules: VPC User Guide, "Control subnet traffic with network ACLs"; EC2 API, `CreateNetworkAclEntry`.
+//! Owns matching. The verdict carries its own steps, and near misses come from the same matching function,
+//! so that no explanation can disagree with the decision. Refuses to know log records, subnets and output.
+//! Source of the rules: VPC User Guide, "Control subnet traffic with network ACLs"; EC2 API,
+//! `CreateNetworkAclEntry`.
 
 use std::net::IpAddr;
 
@@ -12,8 +13,8 @@ use serde::Serialize;
 use super::model::{NetworkAcl, NetworkAclEntry, RuleAction};
 use crate::net::{Direction, FiveTuple, Protocol};
 
-/// What of a packet an ACL can test. A network ACL tests one address, the other end's; the ports it tests are always
-/// those of the destination.
+/// What of a packet an ACL can test. A network ACL tests one address, the other end's; the ports it tests
+/// are always those of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Packet {
     /// The packet's source on ingress, its destination on egress.
@@ -102,7 +103,8 @@ impl Mismatch {
         self.0.count_ones()
     }
 
-    /// The parts by name, as `port, source`; the address is the `source` on ingress, the `destination` on egress.
+    /// The parts by name, as `port, source`; the address is the `source` on ingress, the `destination` on
+    /// egress.
     #[must_use]
     pub fn describe(self, direction: Direction) -> String {
         let address = match direction {
@@ -136,8 +138,8 @@ pub enum Outcome {
     Matched,
     /// It did not match, in these parts.
     Mismatch(Mismatch),
-    /// It would match only for some values of a fact that is not known, and it cannot be what decided: it allows and the
-    /// packet was rejected, or an earlier entry takes every packet that it could take.
+    /// It would match only for some values of a fact that is not known, and it cannot be what decided: it
+    /// allows and the packet was rejected, or an earlier entry takes every packet that it could take.
     PassedOver,
     /// It matches for some values of a fact that is not known: it may have decided.
     MayMatch,
@@ -172,11 +174,11 @@ pub struct Verdict<'a> {
     pub action: Action,
     /// The deciding entry; `None` exactly when the action is undetermined.
     pub rule: Option<&'a NetworkAclEntry>,
-    /// When undetermined: every entry that may be the deciding one, in rule order. For a rejected packet these are denies
-    /// only; that an allow entry lets it through is then told by `may_be_allowed` alone.
+    /// When undetermined: every entry that may be the deciding one, in rule order. For a rejected packet
+    /// these are denies only; that an allow entry lets it through is then told by `may_be_allowed` alone.
     pub candidates: Vec<&'a NetworkAclEntry>,
-    /// Whether the ACL lets the packet through, certainly or for some values of the unknown fact. True for a rejected
-    /// packet means that something other than this ACL may have rejected it.
+    /// Whether the ACL lets the packet through, certainly or for some values of the unknown fact. True for
+    /// a rejected packet means that something other than this ACL may have rejected it.
     pub may_be_allowed: bool,
     /// Every entry tried, in rule order, up to the first that matches for certain.
     pub steps: Vec<Step<'a>>,
@@ -192,8 +194,8 @@ impl Verdict<'_> {
 
 /// Decides what `acl` does with a packet that crosses its boundary in `direction`.
 ///
-/// Lowest rule number first, the first match decides, `*` denies the rest. A fact that the packet lacks leaves an entry
-/// that tests it open; `observed` closes those that it proves wrong.
+/// Lowest rule number first, the first match decides, `*` denies the rest. A fact that the packet lacks
+/// leaves an entry that tests it open; `observed` closes those that it proves wrong.
 #[must_use]
 pub fn evaluate<'a>(
     acl: &'a NetworkAcl,
@@ -251,8 +253,8 @@ fn is_ruled_out(entry: &NetworkAclEntry, earlier: &[Step<'_>], observed: Observe
         })
 }
 
-/// Whether `earlier` matches for every value of the unknown fact for which `later` does. Both match in all other parts,
-/// so they test the same fact.
+/// Whether `earlier` matches for every value of the unknown fact for which `later` does. Both match in all
+/// other parts, so they test the same fact.
 fn takes_all_of(earlier: &NetworkAclEntry, later: &NetworkAclEntry) -> bool {
     match (earlier.port_range(), later.port_range(), earlier.icmp_type_code(), later.icmp_type_code()) {
         (Some(earlier), Some(later), ..) => earlier.covers(later),
@@ -268,7 +270,8 @@ enum Fit {
     Fails(Mismatch),
 }
 
-/// The one place that holds an entry against a packet. Nothing is said to depend on an unknown fact when a known one fails.
+/// The one place that holds an entry against a packet. Nothing is said to depend on an unknown fact when a
+/// known one fails.
 fn fit(entry: &NetworkAclEntry, packet: &Packet) -> Fit {
     if matches!(entry.cidr, IpNet::V4(_)) != packet.remote.is_ipv4() {
         return Fit::Fails(Mismatch::ADDRESS_FAMILY);
@@ -326,8 +329,8 @@ impl NearMissReason {
 
 /// Why each allow entry of one direction did not let a rejected packet through, in rule order.
 ///
-/// Empty when the ACL allows the packet. An entry before the deciding one that tests an unknown fact is reported with
-/// that fact: the rejection proves that it did not match there.
+/// Empty when the ACL allows the packet. An entry before the deciding one that tests an unknown fact is
+/// reported with that fact: the rejection proves that it did not match there.
 #[must_use]
 pub fn near_misses<'a>(acl: &'a NetworkAcl, direction: Direction, packet: &Packet) -> Vec<NearMiss<'a>> {
     let verdict = evaluate(acl, direction, packet, Observed::Rejected);

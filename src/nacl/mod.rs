@@ -1,7 +1,7 @@
 //! Network ACLs and the only evaluator of them.
 //!
-//! Owns what an ACL is and how it decides a packet. Refuses to know where ACLs are loaded from, which subnet a packet
-//! crosses and what a log record is.
+//! Owns what an ACL is and how it decides a packet. Refuses to know where ACLs are loaded from, which
+//! subnet a packet crosses and what a log record is.
 
 mod evaluate;
 mod model;

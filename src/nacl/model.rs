@@ -1,7 +1,8 @@
 //! A network ACL as EC2 describes it, its entries in the order in which they are tried.
 //!
 //! Owns order, the implicit `*` entries and how an entry prints. Refuses to decide anything about a packet.
-//! Source of the rules: VPC User Guide, "Network ACL rules"; EC2 API, `NetworkAclEntry` and `CreateNetworkAclEntry`.
+//! Source of the rules: VPC User Guide, "Network ACL rules"; EC2 API, `NetworkAclEntry` and
+//! `CreateNetworkAclEntry`.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -154,8 +155,8 @@ impl fmt::Display for IcmpTypeCode {
 /// One row of a network ACL. Prints as the console shows it: `110 TCP 443 0.0.0.0/0 ALLOW`.
 ///
 /// `ports` and `icmp` hold what the API returned; [`port_range`](Self::port_range) and
-/// [`icmp_type_code`](Self::icmp_type_code) say what of it AWS tests. The order of two entries is the order in which
-/// they are tried.
+/// [`icmp_type_code`](Self::icmp_type_code) say what of it AWS tests. The order of two entries is the order
+/// in which they are tried.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkAclEntry {
     /// Lowest number is tried first; with ACL and direction it names the rule.
@@ -175,8 +176,8 @@ pub struct NetworkAclEntry {
 }
 
 impl NetworkAclEntry {
-    /// The destination ports that the entry tests; `None` when it takes any. Only TCP and UDP entries test ports;
-    /// without a `PortRange` they take all (EC2 API, `CreateNetworkAclEntry`).
+    /// The destination ports that the entry tests; `None` when it takes any. Only TCP and UDP entries test
+    /// ports; without a `PortRange` they take all (EC2 API, `CreateNetworkAclEntry`).
     #[must_use]
     pub fn port_range(&self) -> Option<PortRange> {
         match self.protocol {
@@ -187,8 +188,8 @@ impl NetworkAclEntry {
         }
     }
 
-    /// The ICMP type and code that the entry tests; `None` when it takes any. Only protocol 1 with an IPv4 CIDR and
-    /// protocol 58 with an IPv6 CIDR test them (EC2 API, `CreateNetworkAclEntry`).
+    /// The ICMP type and code that the entry tests; `None` when it takes any. Only protocol 1 with an IPv4
+    /// CIDR and protocol 58 with an IPv6 CIDR test them (EC2 API, `CreateNetworkAclEntry`).
     #[must_use]
     pub fn icmp_type_code(&self) -> Option<IcmpTypeCode> {
         let tested = match self.cidr {
@@ -232,7 +233,8 @@ impl fmt::Display for NetworkAclEntry {
 
 /// The `*` entries of one direction, IPv4 (32767) before IPv6 (32768).
 ///
-/// They cannot be deleted; an ACL of a VPC without IPv6 does not list the IPv6 one, and its packets are still denied.
+/// They cannot be deleted; an ACL of a VPC without IPv6 does not list the IPv6 one, and its packets are
+/// still denied.
 #[must_use]
 pub fn implicit_entries(direction: Direction) -> [NetworkAclEntry; 2] {
     let v4 = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
@@ -270,7 +272,8 @@ pub struct NetworkAcl {
 impl NetworkAcl {
     /// An ACL with these entries, in whatever order they come; the other members start empty.
     ///
-    /// CIDRs are cut to their prefix, as AWS stores them, and the `*` entries are added where they are missing.
+    /// CIDRs are cut to their prefix, as AWS stores them, and the `*` entries are added where they are
+    /// missing.
     #[must_use]
     pub fn new(
         network_acl_id: impl Into<String>,

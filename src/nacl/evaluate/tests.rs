@@ -415,7 +415,8 @@ proptest! {
         let earlier = &verdict.steps[..verdict.steps.len() - 1];
         prop_assert!(earlier.iter().all(|step| matches!(step.outcome, Outcome::Mismatch(parts) if !parts.is_empty())));
 
-        // A near miss is an allow entry, and it is called a matter of order exactly when it would have matched.
+        // A near miss is an allow entry, and it is called a matter of order exactly when it would have
+        // matched.
         let misses = near_misses(&acl, direction, &known(&raw));
         let allows: Vec<_> = entries.iter().filter(|entry| entry.egress == egress && entry.allow).collect();
         prop_assert_eq!(misses.len(), if allow { 0 } else { allows.len() });
