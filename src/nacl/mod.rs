@@ -1,1 +1,16 @@
 //! Network ACLs and the only evaluator of them.
+//!
+//! Owns what an ACL is and how it decides a packet. Refuses to know where ACLs are loaded from, which
+//! subnet a packet crosses and what a log record is.
+
+mod evaluate;
+mod model;
+
+pub use evaluate::{
+    Action, Mismatch, NearMiss, NearMissReason, Observed, Outcome, Packet, Step, Verdict, evaluate,
+    near_misses,
+};
+pub use model::{
+    AclProtocol, FIRST_RESERVED_RULE_NUMBER, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange,
+    RuleAction, implicit_entries,
+};
