@@ -21,7 +21,9 @@ use crate::report;
 /// caused each timeout.
 #[derive(Debug, Parser)]
 #[command(name = "flowcheck", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done · 1 findings (with --exit-code) · 2 error · 3 done, but an input was incomplete")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 findings (with --exit-code) · 2 error · 3 done, but an input was incomplete"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,7 +42,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct DiagnoseArgs {
-    /// Files, directories (read recursively: .log .txt .gz .json), or `-` for standard input
+    /// Files, directories (read recursively: .log .txt .gz), or `-` for standard input
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
 
@@ -197,7 +199,9 @@ impl DiagnoseArgs {
         }
         let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
         if !nacl.is_empty() && self.snapshot.is_empty() {
-            return Err(usage("--nacl needs --snapshot: only the configuration says which interfaces are behind an ACL"));
+            return Err(usage(
+                "--nacl needs --snapshot: only the configuration says which interfaces are behind an ACL",
+            ));
         }
         Ok(Diagnose {
             sources: self.sources,

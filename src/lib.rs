@@ -27,6 +27,10 @@
 //!
 //! A test in the suite reads `src/` and fails when two modules import each other.
 
+pub mod attribute;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod correlate;
 pub mod decode;
 pub mod nacl;

@@ -152,7 +152,14 @@ impl<'a> Finding<'a> {
         }
     }
 
-    fn add(&mut self, at: usize, one: &Judged<'a>, span: Span, conversation: &Conversation, places: &Places<'_>) {
+    fn add(
+        &mut self,
+        at: usize,
+        one: &Judged<'a>,
+        span: Span,
+        conversation: &Conversation,
+        places: &Places<'_>,
+    ) {
         let place = places.of(conversation.interface);
         self.members.push(at);
         self.confidence = self.confidence.max(one.confidence);

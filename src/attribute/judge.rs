@@ -19,8 +19,8 @@ const TCP_TRACKING_SECONDS: i64 = 350;
 
 /// Ports on which services commonly answer, beyond the well-known ones (IANA service names).
 const COMMON_SERVICE_PORTS: [u16; 24] = [
-    1433, 1521, 1883, 2049, 2181, 2379, 3268, 3306, 3389, 4222, 5432, 5439, 5671, 5672, 6379, 6443, 8080, 8200, 8443,
-    8883, 9042, 9092, 9200, 27017,
+    1433, 1521, 1883, 2049, 2181, 2379, 3268, 3306, 3389, 4222, 5432, 5439, 5671, 5672, 6379, 6443, 8080,
+    8200, 8443, 8883, 9042, 9092, 9200, 27017,
 ];
 
 /// Why a reply was rejected. Order is the order of findings.
@@ -160,7 +160,9 @@ impl fmt::Display for Detail {
                 "another interface holds the connection: the request left through {interface}, and the security \
                  group of this one does not know the connection"
             ),
-            Self::LateAfterClose => f.write_str("late packet after the connection was closed (FIN or RST seen before)"),
+            Self::LateAfterClose => {
+                f.write_str("late packet after the connection was closed (FIN or RST seen before)")
+            }
             Self::TrackingExpired(protocol, seconds) => write!(
                 f,
                 "{protocol} connection tracking expired: the reply came {seconds} s after the last accepted packet"
@@ -207,6 +209,8 @@ pub struct Judged<'a> {
     pub candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
     /// What else is to be said.
     pub detail: Option<Detail>,
+    /// The verdict holds for the configuration of that moment, not only for that of the snapshot.
+    pub config_in_force: bool,
     /// The rejected records with this cause.
     pub rejected: Vec<RejectedRecord>,
 }
@@ -214,7 +218,6 @@ pub struct Judged<'a> {
 /// What the ACL says, before anything is known of requests.
 struct Decision<'a> {
     cause: Cause,
-    direction: Option<Direction>,
     network_acl: Option<&'a NetworkAcl>,
     rule: Option<&'a NetworkAclEntry>,
     candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
@@ -224,24 +227,16 @@ struct Decision<'a> {
 }
 
 impl<'a> Decision<'a> {
-    fn new(cause: Cause, direction: Option<Direction>) -> Self {
-        Self {
-            cause,
-            direction,
-            network_acl: None,
-            rule: None,
-            candidates: Vec::new(),
-            detail: None,
-            timeless: false,
-        }
+    fn new(cause: Cause) -> Self {
+        Self { cause, network_acl: None, rule: None, candidates: Vec::new(), detail: None, timeless: false }
     }
 
-    fn not_nacl(direction: Option<Direction>, detail: Detail) -> Self {
-        Self { detail: Some(detail), timeless: true, ..Self::new(Cause::NotNacl, direction) }
+    fn not_nacl(detail: Detail) -> Self {
+        Self { detail: Some(detail), timeless: true, ..Self::new(Cause::NotNacl) }
     }
 
-    fn undetermined(direction: Option<Direction>, detail: Detail) -> Self {
-        Self { detail: Some(detail), ..Self::new(Cause::Undetermined, direction) }
+    fn undetermined(detail: Detail) -> Self {
+        Self { detail: Some(detail), ..Self::new(Cause::Undetermined) }
     }
 }
 
@@ -267,7 +262,7 @@ fn judge<'a>(
     let place = places.of(conversation.interface);
     let direction = place.direction(&conversation.reply, conversation.flow_direction);
     let mut decision = match reason {
-        Some(reason) => by_log(reason, direction),
+        Some(reason) => by_log(reason),
         None => decide(&conversation.packet, direction, place, places),
     };
     if decision.cause == Cause::NotNacl && !decision.timeless {
@@ -276,7 +271,10 @@ fn judge<'a>(
     let span = rejected.iter().map(|record| record.span).reduce(Span::union);
     let in_force = decision.timeless
         || (!place.subnet_is_inferred
-            && places.config().captured_at().is_some_and(|at| span.is_some_and(|s| s.start <= at && at <= s.end)));
+            && places
+                .config()
+                .captured_at()
+                .is_some_and(|at| span.is_some_and(|s| s.start <= at && at <= s.end)));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven
@@ -292,6 +290,7 @@ fn judge<'a>(
         rule: decision.rule,
         candidates: decision.candidates,
         detail: decision.detail,
+        config_in_force: in_force,
         rejected,
     }
 }
@@ -307,12 +306,12 @@ fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<Reje
     groups
 }
 
-fn by_log<'a>(reason: RejectReason, direction: Option<Direction>) -> Decision<'a> {
+fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     let cause = match reason {
         RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
         RejectReason::EncryptionControls => Cause::EncryptionControls,
     };
-    Decision { timeless: true, ..Decision::new(cause, direction) }
+    Decision { timeless: true, ..Decision::new(cause) }
 }
 
 /// What the ACL in front of the interface says about a rejected packet.
@@ -325,18 +324,18 @@ fn decide<'a>(
     let Some(direction) = direction else { return decide_both_ways(packet, place) };
     let remote = Packet::of_flow(direction, packet).remote;
     if is_link_local(remote) {
-        return Decision::not_nacl(Some(direction), Detail::LinkLocal);
+        return Decision::not_nacl(Detail::LinkLocal);
     }
     if places.is_same_subnet(place, remote) {
         let subnet = place.subnet_id.as_deref().unwrap_or("one subnet").to_owned();
-        return Decision::not_nacl(Some(direction), Detail::SameSubnet(subnet));
+        return Decision::not_nacl(Detail::SameSubnet(subnet));
     }
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
-        Err(fact) => return Decision::undetermined(Some(direction), Detail::NoNetworkAcl(fact.clone())),
+        Err(fact) => return Decision::undetermined(Detail::NoNetworkAcl(fact.clone())),
     };
     let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
-    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl, Some(direction)) };
+    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl) };
     match verdict.action {
         Action::Allow => decision,
         Action::Deny => {
@@ -357,7 +356,7 @@ fn decide<'a>(
 fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>) -> Decision<'a> {
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
-        Err(fact) => return Decision::undetermined(None, Detail::NoNetworkAcl(fact.clone())),
+        Err(fact) => return Decision::undetermined(Detail::NoNetworkAcl(fact.clone())),
     };
     let mut candidates = Vec::new();
     for direction in [Direction::Ingress, Direction::Egress] {
@@ -366,7 +365,7 @@ fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>) -> Decision<'a> {
             candidates.extend(verdict.rule.into_iter().chain(verdict.candidates).map(|entry| (acl, entry)));
         }
     }
-    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl, None) };
+    let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl) };
     if candidates.is_empty() {
         return decision;
     }
@@ -423,7 +422,7 @@ pub fn judge_unpaired<'a>(
         let direction = place.direction(&reject.flow, reject.flow_direction);
         for (reason, rejected) in by_reason(&reject.rejected) {
             let decision = match reason {
-                Some(reason) => by_log(reason, direction),
+                Some(reason) => by_log(reason),
                 None => decide(&reject.packet, direction, place, places),
             };
             let judged = Judged {
@@ -435,6 +434,7 @@ pub fn judge_unpaired<'a>(
                 rule: decision.rule,
                 candidates: decision.candidates,
                 detail: decision.detail,
+                config_in_force: false,
                 rejected,
             };
             if reject_only && has_shape_of_a_reply(reject, direction) {

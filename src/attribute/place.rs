@@ -66,7 +66,8 @@ impl<'a> Places<'a> {
         if let Some(subnet) = place.subnet {
             return subnet.contains(remote);
         }
-        place.subnet_id.is_some() && peer.is_some_and(|peer| peer.subnet_id.as_deref() == place.subnet_id.as_deref())
+        place.subnet_id.is_some()
+            && peer.is_some_and(|peer| peer.subnet_id.as_deref() == place.subnet_id.as_deref())
     }
 }
 
@@ -82,8 +83,8 @@ fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
         .address(IpAddr::from([0; 4]))
         .or_else(|| logged.own_address.address(IpAddr::from([0; 16])));
     let text = |bytes: &'a Option<Box<[u8]>>| bytes.as_deref().map(String::from_utf8_lossy);
-    let mut subnet_id =
-        text(&logged.subnet_id).or_else(|| known.and_then(|known| known.subnet_id.as_deref()).map(Cow::Borrowed));
+    let mut subnet_id = text(&logged.subnet_id)
+        .or_else(|| known.and_then(|known| known.subnet_id.as_deref()).map(Cow::Borrowed));
     let mut subnet_is_inferred = false;
     if subnet_id.is_none()
         && let Some(subnet) = own.and_then(|address| config.subnet_containing(address))
@@ -108,7 +109,8 @@ impl Place<'_> {
     /// them tells; ports never do.
     #[must_use]
     pub fn direction(&self, flow: &FiveTuple, flow_direction: Option<Direction>) -> Option<Direction> {
-        let by_snapshot = |address: IpAddr| self.known.is_some_and(|known| known.addresses.contains(&address));
+        let by_snapshot =
+            |address: IpAddr| self.known.is_some_and(|known| known.addresses.contains(&address));
         let own = self.logged.own_address.address(flow.srcaddr);
         let by_records = |address: IpAddr| own == Some(address);
         let by_subnet = |address: IpAddr| self.subnet.is_some_and(|subnet| subnet.contains(address));

@@ -60,7 +60,7 @@ impl Document<'_> {
         let Diagnosis { window: time, network_config, input, .. } = self.wording.diagnosis;
         let mut facts = Vec::new();
         facts.extend(window(time));
-        facts.push(counted_len(network_config.interfaces, "interface"));
+        facts.push(counted_len(input.interfaces, "interface"));
         facts.push(counted_len(network_config.network_acls, "network ACL"));
         facts.push(format!("{} ({})", counted(input.records, "record"), self.wording.set_apart()));
         writeln!(self.out, "\n{}", facts.join(" · "))

@@ -68,6 +68,9 @@ pub fn default_deny() -> Finding {
         id: "acl-0abc1234def567890/ingress/32767".to_owned(),
         cause: "nacl_default",
         confidence: "likely",
+        confidence_reason: Some(
+            "the rules are those of the snapshot, and their earlier changes are not known".to_owned(),
+        ),
         network_acl_id: Some("acl-0abc1234def567890".to_owned()),
         direction: Some(Direction::Ingress),
         rule_number: Some(32767),
@@ -205,6 +208,9 @@ fn row() -> Row {
     Row {
         cause: "nacl_default",
         confidence: "likely",
+        confidence_reason: Some(
+            "the rules are those of the snapshot, and their earlier changes are not known".to_owned(),
+        ),
         network_acl_id: Some("acl-0abc1234def567890".to_owned()),
         direction: Some(Direction::Ingress),
         rule_number: Some(32767),

@@ -105,6 +105,8 @@ pub struct InputSummary {
     pub transit_gateway: u64,
     /// Records delivered twice.
     pub duplicates: u64,
+    /// Interfaces that the records are about.
+    pub interfaces: usize,
     /// Inputs that could not be read to their end.
     pub incomplete: Vec<Incomplete>,
     /// The first few malformed lines.
@@ -157,6 +159,8 @@ pub struct Finding {
     pub cause: &'static str,
     /// `proven`, `likely`, `possible`.
     pub confidence: &'static str,
+    /// Why the confidence is no better, a fragment; absent when it is `proven`.
+    pub confidence_reason: Option<String>,
     /// The ACL evaluated, if one is known.
     pub network_acl_id: Option<String>,
     /// Direction of the reply at the interface, if known.

@@ -103,44 +103,13 @@ impl<'a> Wording<'a> {
     /// Why the finding is not proven; nothing when it is.
     #[must_use]
     pub fn doubt(&self, finding: &Finding) -> Option<String> {
-        match finding.confidence {
-            "proven" => None,
-            "possible" => Some(
-                "possible: the input holds no ACCEPT records; these rejects only have the shape of replies"
-                    .to_owned(),
-            ),
-            // The detail of an undetermined finding names the missing fact already.
-            word if finding.cause == "undetermined" => {
-                finding.detail.is_none().then(|| format!("{word}: a fact is missing"))
-            }
-            word => Some(format!("{word}: {}", self.inferred(finding))),
+        // The detail of an undetermined finding names the missing fact already.
+        if finding.confidence == "proven" || finding.cause == "undetermined" && finding.detail.is_some() {
+            return None;
         }
-    }
-
-    fn inferred(&self, finding: &Finding) -> String {
-        let config = &self.diagnosis.network_config;
-        let mut reasons = Vec::new();
-        if finding.examples.iter().any(|example| example.request.is_none()) {
-            reasons.push(
-                "some requests have no record of their own, their replies' SYN-ACK stands for them"
-                    .to_owned(),
-            );
-        }
-        if config.network_acls > 0 && config.history == "none" {
-            reasons.push(match config.captured_at {
-                Some(at) => format!(
-                    "the rules are those of {} UTC, and earlier changes are not known",
-                    at.strftime("%F %T")
-                ),
-                None => {
-                    "the rules are those of the snapshot, and their earlier changes are not known".to_owned()
-                }
-            });
-        }
-        if reasons.is_empty() {
-            reasons.push("the request or the rule in force is inferred".to_owned());
-        }
-        reasons.join("; ")
+        let reason =
+            finding.confidence_reason.as_deref().unwrap_or("the request or the rule in force is inferred");
+        Some(format!("{}: {reason}", finding.confidence))
     }
 
     /// What was looked at and that nothing was found, then what that does and does not mean.

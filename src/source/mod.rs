@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub use name::ObjectName;
 
 /// File name endings that a directory is searched for; a file named on the command line is read whatever its name.
-const EXTENSIONS: [&str; 8] = ["log", "txt", "gz", "gzip", "parquet", "json", "jsonl", "ndjson"];
+const EXTENSIONS: [&str; 4] = ["log", "txt", "gz", "parquet"];
 
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum SourceError {
     },
     /// A directory without anything to read.
     #[error(
-        "{path}: no flow log files in this directory\nhint: files ending in .log, .txt, .gz, .parquet or .json are read; name a file to read it whatever its ending"
+        "{path}: no flow log files in this directory\nhint: files ending in .log, .txt, .gz or .parquet are read; name a file to read it whatever its ending"
     )]
     EmptyDirectory {
         /// As given.

@@ -73,8 +73,8 @@ impl Sheet<'_> {
         if let Some(window) = window(time) {
             line = line.then(" · ", Text::plain(&window));
         }
-        if network_config.interfaces > 0 {
-            line = line.then(" · ", Text::plain(&counted_len(network_config.interfaces, "interface")));
+        if input.interfaces > 0 {
+            line = line.then(" · ", Text::plain(&counted_len(input.interfaces, "interface")));
         }
         line = match network_config.network_acls {
             0 => line.then(" · ", Text::new(Tone::Caution, "no network ACLs known")),

@@ -1,0 +1,270 @@
+//! `flowcheck [SOURCE]…`: rejected return traffic and the rule behind each timeout.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::{Outcome, present};
+use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use crate::config::{ColorChoice, Diagnose, Filters, Output};
+use crate::correlate::{Options, PlaceFilter, Selection};
+use crate::decode::Limits;
+use crate::network::NetworkConfig;
+use crate::pipeline::{Progress, ReadOptions, Reading, read};
+use crate::report::{self, TextStyle, escape_for_terminal, view::Diagnosis};
+use crate::source::{Discovery, discover};
+
+/// Width of text that goes to no terminal.
+const PLAIN_WIDTH: usize = 100;
+
+/// Runs the diagnosis and writes its result.
+pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
+    let network = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
+    let discovery = discover(&config.sources)?;
+    let diagnosis = diagnose(config, &network, &discovery);
+    if config.strict {
+        refuse_imperfect(&diagnosis)?;
+    }
+    write(&diagnosis, &config.output)?;
+    if !config.output.quiet && (config.output.file.is_some() || config.output.format != report::Format::Text)
+    {
+        tell_warnings(&diagnosis);
+    }
+    Ok(if !diagnosis.summary.complete {
+        Outcome::Incomplete
+    } else if config.exit_code && !diagnosis.findings.is_empty() {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
+}
+
+fn diagnose(config: &Diagnose, network: &NetworkConfig, discovery: &Discovery) -> Diagnosis {
+    let options = ReadOptions {
+        threads: config.threads,
+        limits: Limits::default(),
+        log_formats: config.log_formats.clone(),
+        selection: selection(config, network),
+        correlate: Options {
+            match_window_seconds: config.match_window_seconds,
+            memory_limit_bytes: config.memory_limit_bytes,
+        },
+    };
+    let mut line = ProgressLine::new(config.output.progress && !config.output.quiet);
+    let reading = read(&discovery.objects, &options, &mut |progress| line.show(progress));
+    line.clear();
+    attribute(config, network, discovery, &reading)
+}
+
+fn attribute(
+    config: &Diagnose,
+    network: &NetworkConfig,
+    discovery: &Discovery,
+    reading: &Reading,
+) -> Diagnosis {
+    let places = Places::new(&reading.correlated.interfaces, network);
+    let mut conversations = reading.correlated.conversations.clone();
+    let mut judged = judge_conversations(&conversations, &places);
+    // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
+    let reject_only = reading.correlated.accepted == 0 && reading.correlated.counts.filtered == 0;
+    let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
+    for (conversation, mut one) in possible {
+        one.index = conversations.len();
+        conversations.push(conversation);
+        judged.push(one);
+    }
+    let findings = findings(&judged, &conversations, &places);
+    let others = other_rejects(&others);
+    present::Material {
+        config,
+        network,
+        discovery,
+        reading,
+        places: &places,
+        conversations,
+        judged,
+        findings,
+        others,
+    }
+    .diagnosis()
+}
+
+fn selection(config: &Diagnose, network: &NetworkConfig) -> Selection {
+    let Filters { interface_ids, subnet_ids, vpc_ids, network_acl_ids, cidrs, ports, protocols } =
+        &config.filters;
+    let bytes = |ids: &[String]| ids.iter().map(|id| id.clone().into_bytes()).collect();
+    let interfaces_where = |keep: &dyn Fn(&crate::network::Interface) -> bool| {
+        let kept = network.interfaces().filter(|interface| keep(interface));
+        kept.map(|interface| interface.interface_id.clone().into_bytes()).collect()
+    };
+    let in_subnets = |subnets: &[String]| PlaceFilter {
+        subnet_ids: bytes(subnets),
+        interface_ids: interfaces_where(&|interface| {
+            interface.subnet_id.as_ref().is_some_and(|id| subnets.contains(id))
+        }),
+        ..PlaceFilter::default()
+    };
+    let mut places = Vec::new();
+    if !interface_ids.is_empty() {
+        places.push(PlaceFilter { interface_ids: bytes(interface_ids), ..PlaceFilter::default() });
+    }
+    if !subnet_ids.is_empty() {
+        places.push(in_subnets(subnet_ids));
+    }
+    if !vpc_ids.is_empty() {
+        places.push(PlaceFilter {
+            vpc_ids: bytes(vpc_ids),
+            interface_ids: interfaces_where(&|interface| {
+                interface.vpc_id.as_ref().is_some_and(|id| vpc_ids.contains(id))
+            }),
+            ..PlaceFilter::default()
+        });
+    }
+    if !network_acl_ids.is_empty() {
+        let behind = |subnet_id: &str| {
+            network
+                .acl_for_subnet(subnet_id, None)
+                .is_ok_and(|acl| network_acl_ids.contains(&acl.network_acl_id))
+        };
+        let associated = network
+            .acls()
+            .filter(|acl| network_acl_ids.contains(&acl.network_acl_id))
+            .flat_map(|acl| &acl.subnet_ids);
+        let known = network.subnets().map(|subnet| &subnet.subnet_id).filter(|id| behind(id));
+        places.push(in_subnets(&associated.chain(known).cloned().collect::<Vec<_>>()));
+    }
+    Selection {
+        since: config.since,
+        until: config.until,
+        places,
+        cidrs: cidrs.clone(),
+        ports: ports.clone(),
+        protocols: protocols.clone(),
+    }
+}
+
+/// `--strict`: names the first thing that is not as it should be.
+fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
+    if let Some(incomplete) = diagnosis.input.incomplete.first() {
+        bail!("{}: {}", incomplete.source, incomplete.error);
+    }
+    if let Some(line) = diagnosis.input.malformed_examples.first() {
+        let more = diagnosis.input.malformed.saturating_sub(1);
+        bail!(
+            "{}:{}: {}={} {} (and {more} more malformed)",
+            line.source,
+            line.line,
+            line.field,
+            line.value,
+            line.error
+        );
+    }
+    Ok(())
+}
+
+fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
+    if let Some(path) = &output.file {
+        return write_file(diagnosis, output, path);
+    }
+    let stdout = io::stdout();
+    let terminal = stdout.is_terminal();
+    let style = style(output, terminal);
+    let mut out = BufWriter::new(stdout.lock());
+    let result = report::write(diagnosis, output.format, &style, &mut out).and_then(|()| out.flush());
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // Whoever read the result has seen enough.
+            std::process::exit(0)
+        }
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Whole or not at all: a temporary file beside it, then a rename.
+fn write_file(diagnosis: &Diagnosis, output: &Output, path: &Path) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let context = || format!("cannot write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    let style = style(output, false);
+    {
+        let mut out = BufWriter::new(file.as_file_mut());
+        report::write(diagnosis, output.format, &style, &mut out)
+            .and_then(|()| out.flush())
+            .with_context(context)?;
+    }
+    allow_what_the_umask_allows(file.as_file());
+    file.persist(path).with_context(context)?;
+    Ok(())
+}
+
+/// A temporary file is private; the result is to be as readable as any other new file.
+#[cfg(unix)]
+fn allow_what_the_umask_allows(file: &File) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(probe) = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile()
+    else {
+        return;
+    };
+    if let Ok(metadata) = probe.as_file().metadata() {
+        let _ = file.set_permissions(metadata.permissions());
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_what_the_umask_allows(_: &File) {}
+
+fn style(output: &Output, terminal: bool) -> TextStyle {
+    let color = match output.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let width = if terminal {
+        terminal_size::terminal_size().map_or(PLAIN_WIDTH, |(width, _)| usize::from(width.0).min(160))
+    } else {
+        PLAIN_WIDTH
+    };
+    TextStyle { color, width, top: output.top, verbose: output.verbose }
+}
+
+fn tell_warnings(diagnosis: &Diagnosis) {
+    for warning in &diagnosis.warnings {
+        eprintln!("warning: {}", escape_for_terminal(warning));
+    }
+    for incomplete in &diagnosis.input.incomplete {
+        let (source, error) =
+            (escape_for_terminal(&incomplete.source), escape_for_terminal(&incomplete.error));
+        eprintln!("warning: {source}: {error}");
+    }
+}
+
+/// One line on standard error that is overwritten, on a terminal only.
+struct ProgressLine {
+    shown: bool,
+    wanted: bool,
+}
+
+impl ProgressLine {
+    fn new(wanted: bool) -> Self {
+        Self { shown: false, wanted: wanted && io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        if self.wanted {
+            let mebibytes = progress.bytes_read >> 20;
+            eprint!("\r\x1b[K{} of {} inputs · {mebibytes} MiB", progress.objects, progress.objects_total);
+            self.shown = true;
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The commands, one file each: they compose the stages and decide the exit code. No domain rules.
+
+pub mod completions;
+pub mod diagnose;
+mod present;
+
+/// How a command ended when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Done, there are findings, and `--exit-code` asks to say so.
+    Findings,
+    /// Done, but an input could not be read to its end or a cap was hit.
+    Incomplete,
+}
+
+impl Outcome {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Findings => 1,
+            Self::Incomplete => 3,
+        }
+    }
+}
