@@ -63,5 +63,5 @@ fn sample(folder: &Path, topology: &Topology, log: FlowLog, rows: &[Row]) -> io:
     fs::create_dir_all(folder)?;
     let headers = objects::write(folder, topology, log, rows)?;
     fs::write(folder.join("snapshot.json"), snapshot::json(topology))?;
-    fs::write(folder.join("truth.json"), truth::json(topology, rows, headers))
+    fs::write(folder.join("truth.json"), truth::json(topology, rows, headers, log.format == Format::Custom))
 }

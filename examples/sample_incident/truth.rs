@@ -12,7 +12,7 @@ use crate::topology::Topology;
 
 /// Seconds that may lie between the record of a request and that of its rejected reply.
 const MATCH_WINDOW: i64 = 300;
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "interface_id",
     "protocol",
     "srcaddr",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 10] = [
     "last_rejected",
     "rejected_packets",
     "rejected_bytes",
+    "request_seen",
 ];
 
 /// What a rejected reply fell to. Ordered, so that the file is.
@@ -40,10 +41,12 @@ struct Rejected {
     last: i64,
     packets: u64,
     bytes: u64,
+    /// Whether the log holds the accepted request; without it only a SYN-ACK shows that this is a reply.
+    request_seen: bool,
 }
 
-/// The truth as JSON, one conversation a line.
-pub fn json(topology: &Topology, rows: &[Row], headers: usize) -> String {
+/// The truth as JSON, one conversation a line; `with_flags` when the log has `tcp-flags`.
+pub fn json(topology: &Topology, rows: &[Row], headers: usize, with_flags: bool) -> String {
     let flows: Vec<&Flow> = rows
         .iter()
         .filter_map(|row| match row {
@@ -56,9 +59,11 @@ pub fn json(topology: &Topology, rows: &[Row], headers: usize) -> String {
     let mut others: Vec<&Flow> = Vec::new();
     for flow in &flows {
         let Some(denial) = flow.denial else { continue };
-        if flow.reply && answers(&requests, flow) {
+        let request_seen = answers(&requests, flow);
+        let syn_ack = with_flags && flow.flags & 0b1_0010 == 0b1_0010;
+        if flow.reply && (request_seen || syn_ack) {
             let cause = Cause { denial, egress: flow.key.egress, udp: udp_of_group(flow) };
-            add(causes.entry(cause).or_default(), flow);
+            add(causes.entry(cause).or_default(), flow, request_seen);
         } else {
             others.push(flow);
         }
@@ -117,14 +122,21 @@ fn udp_of_group(flow: &Flow) -> bool {
     flow.key.protocol == 17 && matches!(flow.denial, Some(Denial::Group { .. }))
 }
 
-fn add(found: &mut BTreeMap<Key, Rejected>, flow: &Flow) {
+fn add(found: &mut BTreeMap<Key, Rejected>, flow: &Flow, request_seen: bool) {
     let key = timeless(&flow.key);
-    let one =
-        found.entry(key).or_insert(Rejected { key, first: flow.start, last: flow.end, packets: 0, bytes: 0 });
+    let one = found.entry(key).or_insert(Rejected {
+        key,
+        first: flow.start,
+        last: flow.end,
+        packets: 0,
+        bytes: 0,
+        request_seen,
+    });
     one.first = one.first.min(flow.start);
     one.last = one.last.max(flow.end);
     one.packets += flow.packets;
     one.bytes += flow.bytes;
+    one.request_seen |= request_seen;
 }
 
 fn input(rows: &[Row], flows: &[&Flow], headers: usize) -> Value {
@@ -226,8 +238,20 @@ fn group(topology: &Topology, cause: &Cause, found: &BTreeMap<Key, Rejected>) ->
         .map(|one| {
             let Key { interface, protocol, src, dst, sport, dport, .. } = one.key;
             let id = topology.interfaces[interface].id;
-            json!([id, protocol, src, sport, dst, dport, one.first, one.last, one.packets, one.bytes])
-                .to_string()
+            json!([
+                id,
+                protocol,
+                src,
+                sport,
+                dst,
+                dport,
+                one.first,
+                one.last,
+                one.packets,
+                one.bytes,
+                one.request_seen
+            ])
+            .to_string()
         })
         .collect();
     let head = head.to_string();
