@@ -307,10 +307,20 @@ pub fn flow(flow: &FlowSummary) -> FlowWords {
 pub fn other_cause(other: &OtherReject) -> &'static str {
     match other.cause {
         "nacl_rule" | "nacl_default" => "denied by the network ACL",
-        "not_nacl" => "allowed by the network ACL: a security group",
+        "not_nacl" => "the network ACL allows them: a security group",
         "vpc_block_public_access" => "VPC Block Public Access",
         "encryption_controls" => "VPC encryption controls",
         _ => "undetermined",
+    }
+}
+
+/// Why rejects are no replies, where that says more than that they are none.
+#[must_use]
+pub fn other_kind(other: &OtherReject) -> &'static str {
+    match other.kind {
+        "new_request" => "new requests",
+        "request_side" => "requests of open connections",
+        _ => "",
     }
 }
 
