@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::escape::{markdown, markdown_code, terminal};
 use super::phrase::{counted, counted_len, grouped, service, window};
 use super::view::{Diagnosis, Finding};
-use super::wording::{Wording, effect, flow, impact, other_cause, other_kind, rules, scope, subject};
+use super::wording::{Wording, doubt, effect, flow, impact, other_cause, other_kind, rules, scope, subject};
 
 /// Items of a list before `+n more`.
 const LISTED: usize = 10;
@@ -80,7 +80,7 @@ impl Document<'_> {
             scope(finding),
             self.wording.when(finding)
         )?;
-        let remarks = [self.wording.doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
+        let remarks = [doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
         for remark in remarks.into_iter().flatten() {
             writeln!(self.out, "- {}", markdown(&remark))?;
         }
