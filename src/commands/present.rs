@@ -207,11 +207,8 @@ impl Material<'_> {
         let mut reasons = Vec::new();
         if members().any(|one| !one.config_in_force) && finding.network_acl.is_some() {
             reasons.push(match self.network.captured_at() {
-                Some(at) => {
-                    format!("the rules are those captured at {at}; changes before or after are not known")
-                }
-                None => "the snapshot does not say when it was captured; the rules may have been others"
-                    .to_owned(),
+                Some(at) => format!("rules as captured at {at}, without a history of changes"),
+                None => "rules as in the snapshot, which does not say when it was captured".to_owned(),
             });
         }
         let request = |one: &Judged<'_>| self.conversations[one.index].request;
