@@ -294,7 +294,7 @@ impl<'a> Gatherer<'a> {
         let ports = u64::from(flow.srcport) << 32
             | u64::from(flow.dstport) << 16
             | u64::from(flow.protocol.0) << 8
-            | u64::from(rejected) << 1;
+            | u64::from(rejected) << 2;
         let counts = [record.packets.unwrap_or(u64::MAX), record.bytes.unwrap_or(u64::MAX)];
         let mut addresses = [0_u64; 8];
         let mut words = 0;

@@ -22,47 +22,57 @@ pub(super) const MAX_COLUMNS: usize = 64;
 /// Where the tokens of a line end, if single spaces stand between them and there are at most [`MAX_COLUMNS`].
 #[derive(Debug)]
 pub(super) struct Ends {
-    ends: [u16; MAX_COLUMNS],
+    /// The position before each token, moved by one: 0, then one behind each space.
+    starts: [u16; MAX_COLUMNS + 1],
     count: usize,
 }
 
 impl Ends {
-    /// Finds them; `None` for a line of 64 KiB or more or of too many tokens.
+    /// Finds them; `None` for a line of almost 64 KiB or more, of too many tokens, or with an empty token.
     #[inline]
     pub(super) fn find(line: &[u8]) -> Option<Self> {
-        let length = u16::try_from(line.len()).ok()?;
-        let mut found = Self { ends: [0; MAX_COLUMNS], count: 0 };
+        let length = u16::try_from(line.len() + 1).ok()?;
+        let mut found = Self { starts: [0; MAX_COLUMNS + 1], count: 0 };
+        let mut empty = false;
         let mut words = line.chunks_exact(8);
-        let mut base = 0_u16;
+        let mut base = 1_u16;
         for word in &mut words {
             let mut spaces = zero_bytes(word_at(word, 0)? ^ (ONES * 0x20));
             while spaces != 0 {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
-                found.add(base + (spaces.trailing_zeros() / 8) as u16)?;
+                found.add(base + (spaces.trailing_zeros() / 8) as u16, &mut empty)?;
                 spaces &= spaces - 1;
             }
             base += 8;
         }
         for (at, byte) in (base..).zip(words.remainder()) {
             if *byte == b' ' {
-                found.add(at)?;
+                found.add(at, &mut empty)?;
             }
         }
-        found.add(length)?;
-        Some(found)
+        found.add(length, &mut empty)?;
+        (!empty).then_some(found)
     }
 
     #[inline]
-    fn add(&mut self, end: u16) -> Option<()> {
-        *self.ends.get_mut(self.count)? = end;
+    fn add(&mut self, next_start: u16, empty: &mut bool) -> Option<()> {
+        *empty |= next_start - *self.starts.get(self.count)? < 2;
         self.count += 1;
+        *self.starts.get_mut(self.count)? = next_start;
         Some(())
     }
 
-    /// The end of each token.
+    /// Number of tokens.
     #[inline]
-    pub(super) fn ends(&self) -> &[u16] {
-        &self.ends[..self.count]
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// One token of the line they were found in.
+    #[inline]
+    pub(super) fn token<'a>(&self, line: &'a [u8], column: usize) -> Token<'a> {
+        let (start, next) = (usize::from(self.starts[column]), usize::from(self.starts[column + 1]));
+        Token { rest: &line[start..], len: next - start - 1 }
     }
 }
 
@@ -83,13 +93,6 @@ impl<'a> Token<'a> {
             len += 1;
         }
         Self { rest, len }
-    }
-
-    /// The token between two positions of a line.
-    #[inline]
-    pub(super) fn between(line: &'a [u8], start: usize, end: usize) -> Self {
-        let rest = &line[start..];
-        Self { rest, len: (end - start).min(rest.len()) }
     }
 
     /// A token that stands alone.
@@ -250,16 +253,15 @@ mod tests {
         }
 
         #[test]
-        fn ends_are_those_of_a_split(text in "[a ]{0,60}") {
-            let expected: Vec<usize> = text
-                .char_indices()
-                .filter(|(_, c)| *c == ' ')
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .collect();
+        fn tokens_are_those_of_a_split(text in "[a ]{0,60}|(a{1,9} ){0,70}a") {
+            let expected: Vec<&str> = text.split(' ').collect();
+            let single = !expected.contains(&"") && expected.len() <= MAX_COLUMNS;
             let found = Ends::find(text.as_bytes());
-            let ends = found.map(|found| found.ends().iter().map(|end| usize::from(*end)).collect::<Vec<_>>());
-            prop_assert_eq!(ends, Some(expected));
+            prop_assert_eq!(found.is_some(), single);
+            if let Some(found) = found {
+                let tokens: Vec<_> = (0..found.len()).map(|at| found.token(text.as_bytes(), at).bytes()).collect();
+                prop_assert_eq!(tokens, expected.iter().map(|token| token.as_bytes()).collect::<Vec<_>>());
+            }
         }
 
         #[test]
