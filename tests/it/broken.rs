@@ -30,7 +30,9 @@ fn expect_input(ended: &Ended, member: &str, expected: u64) {
 fn a_truncated_gzip_is_read_as_far_as_it_goes() {
     let scratch = Scratch::new();
     let many: String = (0..3000_u32)
-        .map(|n| REQUEST.replace("43210", &(20_000 + n * 7 % 40_000).to_string()).replace("360", &n.to_string()))
+        .map(|n| {
+            REQUEST.replace("43210", &(20_000 + n * 7 % 40_000).to_string()).replace("360", &n.to_string())
+        })
         .collect();
     let whole = gzip(pair() + &many);
     let path = scratch.file("cut.log.gz", &whole[..whole.len() / 2]);
@@ -150,7 +152,8 @@ fn empty_and_header_only_files_are_complete() {
 fn a_folder_that_loops_is_read_and_incomplete() {
     let scratch = Scratch::new();
     scratch.file("logs/flow.log", pair());
-    std::os::unix::fs::symlink(scratch.path().join("logs"), scratch.path().join("logs/again")).expect("symlink");
+    std::os::unix::fs::symlink(scratch.path().join("logs"), scratch.path().join("logs/again"))
+        .expect("symlink");
     let ended = diagnose(&scratch.at("logs"));
     ended.expect(3, &["again"]);
     expect_input(&ended, "records", 2);
@@ -215,16 +218,30 @@ fn a_bad_snapshot_names_file_resource_and_member() {
     let scratch = Scratch::new();
     let log = scratch.file("flow.log", pair());
     let acl = |entry: &str| format!(r#"{{"NetworkAcls":[{{"NetworkAclId":"acl-7","Entries":[{entry}]}}]}}"#);
-    let rule = r#"{"RuleNumber":110,"Egress":false,"Protocol":"6","RuleAction":"allow","CidrBlock":"0.0.0.0/0"}"#;
+    let rule =
+        r#"{"RuleNumber":110,"Egress":false,"Protocol":"6","RuleAction":"allow","CidrBlock":"0.0.0.0/0"}"#;
     for (name, content, said) in [
-        ("protocol", acl(&rule.replace("\"6\"", "\"tcp\"")), &["acl-7", "ingress rule 110", "Protocol", "tcp"][..]),
-        ("cidr", acl(&rule.replace("0.0.0.0/0", "10.0.0.0/33")), &["acl-7", "110", "CidrBlock", "10.0.0.0/33"]),
+        (
+            "protocol",
+            acl(&rule.replace("\"6\"", "\"tcp\"")),
+            &["acl-7", "ingress rule 110", "Protocol", "tcp"][..],
+        ),
+        (
+            "cidr",
+            acl(&rule.replace("0.0.0.0/0", "10.0.0.0/33")),
+            &["acl-7", "110", "CidrBlock", "10.0.0.0/33"],
+        ),
         ("action", acl(&rule.replace("allow", "maybe")), &["acl-7", "110", "RuleAction", "maybe"]),
         ("number", acl(&rule.replace("110", "70000")), &["acl-7", "RuleNumber", "70000"]),
         ("direction", acl(&rule.replace("\"Egress\":false,", "")), &["acl-7", "Egress"]),
         ("entries", r#"{"NetworkAcls":[{"NetworkAclId":"acl-7"}]}"#.to_owned(), &["acl-7", "Entries"]),
         ("id", r#"{"NetworkAcls":[{"Entries":[]}]}"#.to_owned(), &["NetworkAcls[0]", "NetworkAclId"]),
-        ("address", r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-7","PrivateIpAddress":"10.0.0"}]}"#.to_owned(), &["eni-7", "PrivateIpAddress"]),
+        (
+            "address",
+            r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-7","PrivateIpAddress":"10.0.0"}]}"#
+                .to_owned(),
+            &["eni-7", "PrivateIpAddress"],
+        ),
         ("broken", "{\"NetworkAcls\": [".to_owned(), &["JSON"]),
         ("foreign", "{\"Reservations\": []}".to_owned(), &["NetworkAcls", "hint"]),
         ("empty", String::new(), &["hint"]),

@@ -43,7 +43,9 @@ fn compare(at: &str, expected: &Value, actual: &Value, found: &mut Vec<String>) 
         (Value::String(null), Value::Null) if null == "null" => {}
         (Value::String(text), Value::Object(_)) if in_words(actual) == *text => {}
         _ if expected == actual => {}
-        (_, Value::Object(_)) => found.push(format!("{at}: expected {expected}, found {:?}", in_words(actual))),
+        (_, Value::Object(_)) => {
+            found.push(format!("{at}: expected {expected}, found {:?}", in_words(actual)));
+        }
         _ => found.push(format!("{at}: expected {expected}, found {actual}")),
     }
 }

@@ -50,8 +50,7 @@ impl Snapshot {
         document.insert("NetworkAcls".into(), acls.into());
         let subnets: Vec<_> = self.subnets.iter().map(|(id, spec)| subnet(id, spec)).collect();
         document.insert("Subnets".into(), subnets.into());
-        let interfaces: Vec<_> =
-            self.interfaces.iter().map(|(id, spec)| self.interface(id, spec)).collect();
+        let interfaces: Vec<_> = self.interfaces.iter().map(|(id, spec)| self.interface(id, spec)).collect();
         document.insert("NetworkInterfaces".into(), interfaces.into());
         document.into()
     }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{repository, Scratch};
+use crate::run::{Scratch, repository};
 
 /// How the README may call the program, beside `cargo run … --`; the built binary stands in for all of them.
 const PROGRAM: [&str; 2] = ["./target/release/flowcheck", "flowcheck"];
@@ -26,7 +26,8 @@ fn every_command_ends_as_it_says() {
             .expect("bash runs");
         if output.status.code() != Some(exit) {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            failures.push(format!("$ {text}\n  exit {:?}, expected {exit}\n  {stderr}", output.status.code()));
+            failures
+                .push(format!("$ {text}\n  exit {:?}, expected {exit}\n  {stderr}", output.status.code()));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -71,7 +72,8 @@ fn commands(readme: &str) -> Vec<Line> {
 fn command(line: &str) -> Option<Line> {
     let (text, comment) = line.split_once(" #").unwrap_or((line, ""));
     let by_cargo = || {
-        let (cargo, rest) = text.trim().strip_prefix("cargo run")?.split_once(" --").filter(|(_, rest)| !rest.is_empty())?;
+        let (cargo, rest) =
+            text.trim().strip_prefix("cargo run")?.split_once(" --").filter(|(_, rest)| !rest.is_empty())?;
         let (options, rest) = if rest.starts_with(' ') { (cargo, rest) } else { rest.split_once(" --")? };
         (!options.contains("example") && !options.contains("bench")).then_some(rest)
     };
@@ -87,7 +89,12 @@ fn commands_are_found_in_blocks_only() {
     let readme = "flowcheck not this\n```sh\ncargo run --release -- a \\\n  b   # exit 1\ncargo test\ncargo run --example x -- y\ncargo run -q -- z\nflowcheck c | head\n```\n\
                   ```console\n$ ./target/release/flowcheck d\nflowcheck · output\n```\n```text\nflowcheck e\n```\n";
     let line = |text: &str, exit| Line { text: text.to_owned(), exit };
-    let expected = [line("flowcheck a b", 1), line("flowcheck z", 0), line("flowcheck c | head", 0), line("flowcheck d", 0)];
+    let expected = [
+        line("flowcheck a b", 1),
+        line("flowcheck z", 0),
+        line("flowcheck c | head", 0),
+        line("flowcheck d", 0),
+    ];
     let found: Vec<_> = commands(readme)
         .into_iter()
         .map(|line| Line { text: line.text.split_whitespace().collect::<Vec<_>>().join(" "), ..line })

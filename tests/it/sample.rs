@@ -8,7 +8,7 @@ use std::process::Command;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use crate::run::{Scratch, flowcheck, repository, sample};
+use crate::run::{Scratch, flowcheck, flowcheck_with_input, gzip, repository, sample};
 use crate::scenarios::untruths;
 
 /// What names a rejected conversation: interface, protocol, the reply's ends, its first and last second.
@@ -66,7 +66,9 @@ fn compare_rows(truth: &Value, rows: &[Value]) -> Vec<String> {
         }
     }
     let extra = found.iter().filter(|(conversation, _)| !expected.contains_key(*conversation));
-    wrong.extend(extra.map(|(conversation, answer)| format!("{conversation:?} ({answer:?}): not in the truth")));
+    wrong.extend(
+        extra.map(|(conversation, answer)| format!("{conversation:?} ({answer:?}): not in the truth")),
+    );
     wrong
 }
 
@@ -147,7 +149,15 @@ fn compare_totals(truth: &Value, document: &Value) -> Vec<String> {
         }
     };
     let input = [
-        "lines", "headers", "records", "accepted", "rejected", "no_data", "skip_data", "malformed", "interfaces",
+        "lines",
+        "headers",
+        "records",
+        "accepted",
+        "rejected",
+        "no_data",
+        "skip_data",
+        "malformed",
+        "interfaces",
     ];
     for name in input {
         equal(&format!("input.{name}"), &truth["input"][name], &document["input"][name]);
@@ -165,7 +175,9 @@ fn compare_totals(truth: &Value, document: &Value) -> Vec<String> {
     equal("packets", &sum("packets").into(), &document["summary"]["rejected_packets"]);
     for group in groups.iter().filter(|group| group["cause"] != "not_nacl") {
         let same = |finding: &&Value| {
-            ["cause", "network_acl_id", "direction", "rule_number"].iter().all(|name| finding[name] == group[name])
+            ["cause", "network_acl_id", "direction", "rule_number"]
+                .iter()
+                .all(|name| finding[name] == group[name])
         };
         let found: Vec<_> = array(&document["findings"]).iter().filter(same).collect();
         let [finding] = found[..] else {
@@ -193,7 +205,11 @@ fn compare_other_rejects(truth: &Value, found: &Value) -> Vec<String> {
         sums
     };
     let (truth, found) = (sums(truth), sums(found));
-    if truth == found { Vec::new() } else { vec![format!("other rejects: {truth:#?} expected, {found:#?} found")] }
+    if truth == found {
+        Vec::new()
+    } else {
+        vec![format!("other rejects: {truth:#?} expected, {found:#?} found")]
+    }
 }
 
 #[test]
@@ -205,6 +221,44 @@ fn the_incident_of_the_readme_is_found_by_its_port() {
     assert_eq!(row["cause"], "nacl_default");
     assert_eq!(row["network_acl_id"], "acl-0f3c9d2e8b7a61540");
     assert_eq!((row["srcport"].as_u64(), row["dstport"].as_u64()), (Some(443), Some(64214)));
+}
+
+#[test]
+fn threads_one_stream_and_the_opposite_order_change_no_row() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let run = |arguments: &[&str], input: &[u8]| {
+        let all = [arguments, &[option.as_str(), &snapshot, "--format", "jsonl"]].concat();
+        let ended = flowcheck_with_input(&all, input);
+        ended.expect(0, &[]);
+        ended.stdout
+    };
+    let rows = run(&[&logs], b"");
+    assert!(run(&[&logs, "--threads", "1"], b"") == rows, "one thread");
+    assert!(run(&[&logs, "--threads", "7"], b"") == rows, "seven threads");
+
+    let files = contents(&repository().join(&logs).join("AWSLogs"));
+    let forward: Vec<_> = files.values().flatten().copied().collect();
+    assert!(run(&["-"], &forward) == rows, "all in one stream");
+    assert!(run(&["-", "--threads", "1"], &gzip(&forward)) == rows, "all in one gzip");
+    let backward: Vec<_> = files.values().rev().flatten().copied().collect();
+    assert!(run(&["-"], &backward) == rows, "the latest file first, in one stream");
+    let mut lines: Vec<_> =
+        forward.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"2 ")).collect();
+    lines.reverse();
+    assert!(run(&["-"], &lines.join(&b'\n')) == rows, "the latest line first");
+}
+
+#[test]
+fn a_memory_limit_is_kept_and_told() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let arguments = [logs.as_str(), &option, &snapshot, "--memory-limit", "64KiB", "--format"];
+    let ended = flowcheck(&[&arguments[..], &["json"]].concat());
+    ended.expect(3, &["--memory-limit"]);
+    let rows = flowcheck(&[&arguments[..], &["jsonl"]].concat()).rows();
+    let document = ended.json();
+    assert_eq!(untruths(&document, &rows), Vec::<String>::new());
+    let truth = read_json(&repository().join("sample-logs/allow-all-removed/truth.json"));
+    assert_eq!(document["input"]["lines"], truth["input"]["lines"], "every line is still accounted for");
 }
 
 #[test]

@@ -104,15 +104,18 @@ fn failure(path: &Path) -> Option<String> {
         Err(error) => return Some(format!("✗ {name}: not a scenario: {error}\n")),
     };
     let found = scenario.run();
-    let lines = found.iter().map(|line| format!("    {line}\n")).collect::<String>();
-    (!found.is_empty()).then(|| format!("✗ {name}: {}\n{lines}", scenario.about.trim()))
+    (!found.is_empty())
+        .then(|| format!("✗ {name}: {}\n    {}\n", scenario.about.trim(), found.join("\n    ")))
 }
 
 impl Scenario {
     fn run(&self) -> Vec<String> {
         let scratch = Scratch::new();
-        let files: Vec<_> =
-            self.input.iter().map(|input| scratch.file(&format!("in/{}", input.name), input.bytes())).collect();
+        let files: Vec<_> = self
+            .input
+            .iter()
+            .map(|input| scratch.file(&format!("in/{}", input.name), input.bytes()))
+            .collect();
         let mut arguments = if self.as_folder { vec![scratch.at("in")] } else { files };
         let sources = arguments.len();
         arguments.extend(self.options(&scratch));
@@ -122,7 +125,8 @@ impl Scenario {
         if ended.code != Some(self.expect.exit) {
             return vec![format!("exit code {} expected: {ended}", self.expect.exit)];
         }
-        let mut found: Vec<_> = self.expect.stderr.iter().filter(|part| !ended.stderr.contains(*part)).collect();
+        let mut found: Vec<_> =
+            self.expect.stderr.iter().filter(|part| !ended.stderr.contains(*part)).collect();
         if let Some(part) = found.pop() {
             return vec![format!("standard error lacks {part:?}: {ended}")];
         }
@@ -242,7 +246,8 @@ impl Input {
 
     /// The lines in the opposite order, where a line means the same wherever it stands.
     fn lines_reversed(&self) -> Vec<u8> {
-        let stands_alone = |line: &str| line.starts_with(|c: char| c.is_ascii_digit()) && !line.contains('\r');
+        let stands_alone =
+            |line: &str| line.starts_with(|c: char| c.is_ascii_digit()) && !line.contains('\r');
         if !self.text.lines().all(stands_alone) {
             return self.bytes();
         }
@@ -270,7 +275,14 @@ pub fn untruths(document: &Value, rows: &[Value]) -> Vec<String> {
         }
     };
     let places = [
-        "headers", "accepted", "rejected", "no_data", "skip_data", "malformed", "filtered", "transit_gateway",
+        "headers",
+        "accepted",
+        "rejected",
+        "no_data",
+        "skip_data",
+        "malformed",
+        "filtered",
+        "transit_gateway",
         "duplicates",
     ];
     equal("lines = sum of what became of them", input("lines"), places.map(input).iter().sum());
