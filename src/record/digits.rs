@@ -22,8 +22,8 @@ pub(super) const MAX_COLUMNS: usize = 64;
 /// Where the tokens of a line end, if single spaces stand between them and there are at most [`MAX_COLUMNS`].
 #[derive(Debug)]
 pub(super) struct Ends {
-    /// The position before each token, moved by one: 0, then one behind each space.
-    starts: [u16; MAX_COLUMNS + 1],
+    /// Where each token begins, and where one after the last would. Longer than needed so that no index can miss it.
+    starts: [u16; 2 * MAX_COLUMNS],
     count: usize,
 }
 
@@ -32,34 +32,34 @@ impl Ends {
     #[inline]
     pub(super) fn find(line: &[u8]) -> Option<Self> {
         let length = u16::try_from(line.len() + 1).ok()?;
-        let mut found = Self { starts: [0; MAX_COLUMNS + 1], count: 0 };
+        let mut starts = [0; 2 * MAX_COLUMNS];
+        let mut count = 0;
+        let mut previous = 0;
         let mut empty = false;
+        let mut found = |next: u16| {
+            empty |= next - previous < 2;
+            previous = next;
+            count += 1;
+            starts[count % (2 * MAX_COLUMNS)] = next;
+        };
         let mut words = line.chunks_exact(8);
         let mut base = 1_u16;
         for word in &mut words {
             let mut spaces = zero_bytes(word_at(word, 0)? ^ (ONES * 0x20));
             while spaces != 0 {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
-                found.add(base + (spaces.trailing_zeros() / 8) as u16, &mut empty)?;
+                found(base + (spaces.trailing_zeros() / 8) as u16);
                 spaces &= spaces - 1;
             }
             base += 8;
         }
-        for (at, byte) in (base..).zip(words.remainder()) {
+        for (next, byte) in (base..).zip(words.remainder()) {
             if *byte == b' ' {
-                found.add(at, &mut empty)?;
+                found(next);
             }
         }
-        found.add(length, &mut empty)?;
-        (!empty).then_some(found)
-    }
-
-    #[inline]
-    fn add(&mut self, next_start: u16, empty: &mut bool) -> Option<()> {
-        *empty |= next_start - *self.starts.get(self.count)? < 2;
-        self.count += 1;
-        *self.starts.get_mut(self.count)? = next_start;
-        Some(())
+        found(length);
+        (!empty && count <= MAX_COLUMNS).then_some(Self { starts, count })
     }
 
     /// Number of tokens.
@@ -132,30 +132,23 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// Its value as a dotted IPv4 address, if 16 bytes can be loaded and it is one.
+    /// Its value as a dotted IPv4 address, if four bytes can be loaded at each part and it is one.
     #[inline]
     pub(super) fn ipv4(&self) -> Option<Ipv4Addr> {
-        if !(7..=15).contains(&self.len) {
-            return None;
+        let mut bits = 0;
+        let mut at = 0;
+        for part in 0..4 {
+            let (value, len) = octet(self.rest.get(at..)?.first_chunk()?)?;
+            bits = bits << 8 | value;
+            at += len;
+            if part < 3 {
+                if self.rest.get(at) != Some(&b'.') {
+                    return None;
+                }
+                at += 1;
+            }
         }
-        let (low, high) = (word_at(self.rest, 0)?, word_at(self.rest, 8)?);
-        let text = u128::from(high) << 64 | u128::from(low);
-        let inside = (1_u32 << self.len) - 1;
-        let dots = byte_mask(zero_bytes(low ^ (ONES * 0x2e)), zero_bytes(high ^ (ONES * 0x2e))) & inside;
-        let digits = byte_mask(digit_bytes(low), digit_bytes(high)) & inside;
-        if dots | digits != inside || dots.count_ones() != 3 {
-            return None;
-        }
-        let first = dots.trailing_zeros();
-        let second = (dots & (dots - 1)).trailing_zeros();
-        let third = 31 - dots.leading_zeros();
-        #[expect(clippy::cast_possible_truncation, reason = "at most 15")]
-        let end = self.len as u32;
-        let a = octet(text, 0, first)?;
-        let b = octet(text, first + 1, second)?;
-        let c = octet(text, second + 1, third)?;
-        let d = octet(text, third + 1, end)?;
-        Some(Ipv4Addr::from(a << 24 | b << 16 | c << 8 | d))
+        (at == self.len).then(|| Ipv4Addr::from(bits))
     }
 }
 
@@ -181,14 +174,6 @@ fn digit_bytes(word: u64) -> u64 {
     !((value & !HIGHS) + ONES * 118 | value) & HIGHS
 }
 
-/// Sixteen high bits as sixteen bits, the first byte lowest.
-#[inline]
-fn byte_mask(low: u64, high: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
-    let gather = |bits: u64| ((bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32;
-    gather(low) | gather(high) << 8
-}
-
 /// The number of one to eight digits at the beginning of a word.
 #[inline]
 fn eight_digits(word: u64, len: usize) -> Option<u64> {
@@ -204,19 +189,20 @@ fn eight_digits(word: u64, len: usize) -> Option<u64> {
     Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
-/// One to three digits between `from` and `to`, up to 255, without a leading zero.
+/// One to three digits at the beginning of four bytes, up to 255 and without a leading zero: value and length.
 #[inline]
-fn octet(text: u128, from: u32, to: u32) -> Option<u32> {
-    let len = to - from;
+fn octet(text: &[u8; 4]) -> Option<(u32, usize)> {
+    let word = u32::from_le_bytes(*text) ^ 0x3030_3030;
+    // The high bit of every byte that is no digit, exact up to the first.
+    let others = ((word & 0x7f7f_7f7f) + 0x7676_7676 | word) & 0x8080_8080;
+    let len = others.trailing_zeros() / 8;
     if !(1..=3).contains(&len) {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "three bytes are wanted")]
-    let digits = (text >> (8 * from)) as u32;
-    let aligned = (digits << (8 * (3 - len))) & 0x000f_0f0f;
-    let value = (aligned & 0xff) * 100 + (aligned >> 8 & 0xff) * 10 + (aligned >> 16);
-    let leading_zero = len > 1 && digits & 0x0f == 0;
-    (value <= 255 && !leading_zero).then_some(value)
+    let aligned = word << (8 * (4 - len));
+    let value = (aligned >> 24) + (aligned >> 16 & 0xff) * 10 + (aligned >> 8 & 0xff) * 100;
+    let leading_zero = len > 1 && text[0] == b'0';
+    (value <= 255 && !leading_zero).then_some((value, len as usize))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 const FIRST_MILLISECOND_VALUE: u64 = 100_000_000_000;
 
 /// Reads one line (without its line feed) whose columns are those of `format`.
-#[inline]
+#[inline(always)]
 pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, Malformed> {
     match parse_ordinary(line, format) {
         Some(record) => Ok(record),
@@ -28,7 +28,7 @@ pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord
 /// The ordinary case: single spaces, as many tokens as columns, nothing wrong with any field. `None` for all else.
 ///
 /// Goes by the format's plan and touches only the columns that are read.
-#[inline]
+#[inline(always)]
 fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'a>> {
     let ends = Ends::find(line)?;
     if ends.len() != format.columns().len() {
@@ -80,7 +80,7 @@ fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'
 }
 
 /// Nothing is left to infer or to object to: an ordinary flow with all that pairing needs, or an idle interface.
-#[inline]
+#[inline(always)]
 fn is_whole(record: &FlowRecord<'_>) -> bool {
     let (Some(start), Some(end)) = (record.start, record.end) else { return false };
     start <= end
