@@ -426,7 +426,8 @@ impl Material<'_> {
                 rule_number: key.rule_number,
                 rule: rule.map(ToString::to_string),
                 kind: other_kind(key.kind),
-                detail: other_detail(key),
+                reason: other_reason(key),
+                detail: Some(other_detail(key)),
                 records: total.records,
                 packets: total.packets,
             })
@@ -453,6 +454,7 @@ impl Material<'_> {
                     rule_number: None,
                     rule: None,
                     kind: "unpaired",
+                    reason: Some(detail.to_owned()),
                     detail: Some(detail.to_owned()),
                     records,
                     packets,
@@ -538,8 +540,21 @@ fn other_kind(kind: Option<UnpairedKind>) -> &'static str {
     }
 }
 
-fn other_detail(key: &OtherKey) -> Option<String> {
-    let detail = match (key.cause, key.slug?) {
+fn other_detail(key: &OtherKey) -> String {
+    let kind = match key.kind {
+        Some(UnpairedKind::Request) => "new request (SYN)",
+        Some(UnpairedKind::RequestSide) => "request side of a connection that was open before",
+        Some(UnpairedKind::Unsolicited) | None => "no accepted request within the match window",
+    };
+    match (other_reason(key), key.cause) {
+        (Some(reason), _) => format!("{kind}; {reason}"),
+        (None, Cause::NotNacl) => format!("{kind}; the network ACL allows it: a security group"),
+        (None, _) => kind.to_owned(),
+    }
+}
+
+fn other_reason(key: &OtherKey) -> Option<String> {
+    let reason = match (key.cause, key.slug?) {
         (Cause::NotNacl, "same_subnet") => {
             "inside one subnet, where no network ACL applies: a security group"
         }
@@ -549,7 +564,7 @@ fn other_detail(key: &OtherKey) -> Option<String> {
         (Cause::Undetermined, _) => "a rule tests the ICMP type, which flow logs do not carry",
         _ => return None,
     };
-    Some(detail.to_owned())
+    Some(reason.to_owned())
 }
 
 fn describe_foreign(key: &str) -> &'static str {

@@ -198,9 +198,9 @@ impl Document<'_> {
             "\n| records | packets | network ACL | direction | what denied | kind |\n|--:|--:|---|---|---|---|"
         )?;
         for other in &others.by_cause {
-            let what = match (&other.rule, &other.detail) {
+            let what = match (&other.rule, &other.reason) {
                 (Some(rule), _) => markdown_code(rule),
-                (None, Some(detail)) => markdown(detail),
+                (None, Some(reason)) => markdown(reason),
                 (None, None) => other_cause(other).to_owned(),
             };
             writeln!(

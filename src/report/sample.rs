@@ -199,6 +199,7 @@ fn other(cause: &'static str, rule: Option<(&str, u16)>, detail: Option<&str>, r
         rule_number: rule.map(|(_, number)| number),
         rule: rule.map(|(text, _)| text.to_owned()),
         kind: "unsolicited",
+        reason: detail.map(str::to_owned),
         detail: detail.map(str::to_owned),
         records,
         packets: records * 2,

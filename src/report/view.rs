@@ -366,7 +366,10 @@ pub struct OtherReject {
     /// Why they are no replies: `new_request`, `request_side` (of a connection that was open before), `unsolicited`
     /// (no accepted request within the match window), `unpaired`.
     pub kind: &'static str,
-    /// Which fact is missing, or what is left.
+    /// Which fact is missing, or what is left; for people, who see the rest from the other members.
+    #[serde(skip)]
+    pub reason: Option<String>,
+    /// Why they are no replies, and the reason, in a sentence.
     pub detail: Option<String>,
     /// Records.
     pub records: u64,

@@ -88,9 +88,9 @@ impl Sheet<'_> {
         if let Some(direction) = other.direction {
             line = line.then(" ", Text::plain(direction.as_str()));
         }
-        line = match (&other.rule, &other.detail) {
+        line = match (&other.rule, &other.reason) {
             (Some(rule), _) => line.then("  ", Text::plain(rule)),
-            (None, Some(detail)) => line.then("  ", Text::blank(0)).words(Tone::Plain, detail),
+            (None, Some(reason)) => line.then(" ", Text::blank(0)).words(Tone::Plain, reason),
             (None, None) => line.then("  ", Text::plain(other_cause(other))),
         };
         self.page.flow(&line.then("  ", Text::new(Tone::Faint, other_kind(other))))
