@@ -40,8 +40,9 @@ impl Seen {
         fresh
     }
 
-    /// Forgets the records that started before this moment: no copy of them can come any more.
-    pub(super) fn forget_before(&mut self, start: i64) {
+    /// Forgets the records that started before this moment: no copy of them can come any more. `true` if any were
+    /// forgotten.
+    pub(super) fn forget_before(&mut self, start: i64) -> bool {
         let mut forgotten = 0;
         self.slices.retain(|slice, table| {
             let keep = (slice + 1) * SLICE_SECONDS > start;
@@ -49,6 +50,7 @@ impl Seen {
             keep
         });
         self.len -= forgotten;
+        forgotten > 0
     }
 
     /// Number of identities held.

@@ -39,7 +39,7 @@ pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord
     if column != columns.len() {
         return Err(wrong_field_count(line, format));
     }
-    finish(record, seen, format)
+    finish(record, &seen, format)
 }
 
 /// What was said in the columns besides the values themselves.
@@ -86,7 +86,7 @@ pub(super) fn set_field<'a>(
         Field::End => record.end = Some(timestamp(token)?),
         Field::Action => record.action = Some(action(token)?),
         Field::FlowDirection => record.flow_direction = Some(direction(token)?),
-        Field::RejectReason => record.reject_reason = RejectReason::from_field(token),
+        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token)),
     }
     Ok(())
 }
@@ -95,16 +95,16 @@ pub(super) fn set_field<'a>(
 #[inline]
 pub(super) fn finish<'a>(
     mut record: FlowRecord<'a>,
-    seen: Seen,
+    seen: &Seen,
     format: &LogFormat,
 ) -> Result<FlowRecord<'a>, Malformed> {
     // Without the log-status field, a record without an action is one of an idle interface.
     record.log_status = seen.log_status.unwrap_or({
-        if record.action.is_none() && record.srcaddr.is_none() && record.pkt_srcaddr.is_none() {
-            LogStatus::NoData
-        } else {
-            LogStatus::Ok
-        }
+        let columns = format.columns();
+        let would_say =
+            [Field::Action, Field::Srcaddr, Field::PktSrcaddr].iter().any(|f| columns.contains(f));
+        let says = record.action.is_some() || record.srcaddr.is_some() || record.pkt_srcaddr.is_some();
+        if would_say && !says { LogStatus::NoData } else { LogStatus::Ok }
     });
     if record.srcaddr.is_none() && !format.columns().contains(&Field::Srcaddr) {
         record.srcaddr = record.pkt_srcaddr;
