@@ -74,8 +74,8 @@ pub struct Finding<'a> {
     pub span: Span,
     /// Responders' ports, with their conversations.
     pub services: BTreeMap<(Protocol, u16), u64>,
-    /// Lowest and highest requester port.
-    pub requester_ports: (u16, u16),
+    /// Lowest and highest requester port of the protocols that have ports.
+    pub requester_ports: Option<(u16, u16)>,
     /// Interfaces, subnets and VPCs concerned.
     pub interface_ids: BTreeSet<String>,
     /// Subnets concerned.
@@ -145,7 +145,7 @@ impl<'a> Finding<'a> {
             total: Total::default(),
             span,
             services: BTreeMap::new(),
-            requester_ports: (u16::MAX, 0),
+            requester_ports: None,
             interface_ids: BTreeSet::new(),
             subnet_ids: BTreeSet::new(),
             vpc_ids: BTreeSet::new(),
@@ -171,8 +171,11 @@ impl<'a> Finding<'a> {
             self.total.bytes += record.bytes.unwrap_or(0);
         }
         *self.services.entry((conversation.reply.protocol, conversation.reply.srcport)).or_default() += 1;
-        let port = conversation.reply.dstport;
-        self.requester_ports = (self.requester_ports.0.min(port), self.requester_ports.1.max(port));
+        if conversation.reply.protocol.has_ports() {
+            let port = conversation.reply.dstport;
+            let (min, max) = self.requester_ports.unwrap_or((port, port));
+            self.requester_ports = Some((min.min(port), max.max(port)));
+        }
         insert(&mut self.interface_ids, Some(&place.interface_id));
         insert(&mut self.subnet_ids, place.subnet_id.as_deref());
         insert(&mut self.vpc_ids, place.vpc_id.as_deref());

@@ -181,10 +181,9 @@ impl Material<'_> {
             detail: finding.detail.clone(),
             candidates: candidates.collect(),
             services,
-            requester_ports: view::PortSpan {
-                min: finding.requester_ports.0,
-                max: finding.requester_ports.1,
-            },
+            requester_ports: finding
+                .requester_ports
+                .map_or(view::PortSpan { min: 0, max: 0 }, |(min, max)| view::PortSpan { min, max }),
             near_misses: self.near_misses(finding),
             skip_data: self.skip_data(finding),
             onset: view::Onset { last_accepted_reply: None, first_rejected_reply: finding.span.start },
@@ -208,11 +207,8 @@ impl Material<'_> {
         let mut reasons = Vec::new();
         if members().any(|one| !one.config_in_force) && finding.network_acl.is_some() {
             reasons.push(match self.network.captured_at() {
-                Some(at) => {
-                    format!("the rules are those captured at {at}; changes before or after are not known")
-                }
-                None => "the snapshot does not say when it was captured; the rules may have been others"
-                    .to_owned(),
+                Some(at) => format!("rules as captured at {at}, without a history of changes"),
+                None => "rules as in the snapshot, which does not say when it was captured".to_owned(),
             });
         }
         let request = |one: &Judged<'_>| self.conversations[one.index].request;
@@ -308,12 +304,27 @@ impl Material<'_> {
         view::Timeline { start, slice_seconds: u32::try_from(slice).unwrap_or(u32::MAX), packets }
     }
 
+    /// The conversations with most packets, but one of each service before a second of any.
     fn examples(&self, finding: &Finding<'_>) -> Vec<view::Example> {
-        let packets = |at: &usize| self.judged[*at].rejected.iter().map(|record| record.packets).sum::<u64>();
+        let packets = |at: usize| self.judged[at].rejected.iter().map(|record| record.packets).sum::<u64>();
+        let service = |at: usize| {
+            let reply = &self.conversations[self.judged[at].index].reply;
+            (reply.protocol, reply.srcport)
+        };
         let mut members = finding.members.clone();
-        members.sort_by_key(|at| std::cmp::Reverse(packets(at)));
-        let count = if self.config.output.top == 0 { members.len() } else { self.config.output.top };
-        members.into_iter().take(count).map(|at| self.example(&self.judged[at])).collect()
+        members.sort_by_key(|at| std::cmp::Reverse(packets(*at)));
+        let mut turns: HashMap<_, u64> = HashMap::new();
+        let mut ranked: Vec<_> = members
+            .into_iter()
+            .map(|at| {
+                let turn = turns.entry(service(at)).or_default();
+                *turn += 1;
+                (*turn, std::cmp::Reverse(finding.services.get(&service(at)).copied()), at)
+            })
+            .collect();
+        ranked.sort_by_key(|(turn, conversations, _)| (*turn, *conversations));
+        let count = if self.config.output.top == 0 { ranked.len() } else { self.config.output.top };
+        ranked.into_iter().take(count).map(|(_, _, at)| self.example(&self.judged[at])).collect()
     }
 
     fn example(&self, judged: &Judged<'_>) -> view::Example {
@@ -414,7 +425,8 @@ impl Material<'_> {
                 direction: key.direction,
                 rule_number: key.rule_number,
                 rule: rule.map(ToString::to_string),
-                detail: Some(other_detail(key)),
+                kind: other_kind(key.kind),
+                detail: other_detail(key),
                 records: total.records,
                 packets: total.packets,
             })
@@ -440,6 +452,7 @@ impl Material<'_> {
                     direction: None,
                     rule_number: None,
                     rule: None,
+                    kind: "unpaired",
                     detail: Some(detail.to_owned()),
                     records,
                     packets,
@@ -516,21 +529,27 @@ fn steps(judged: &Judged<'_>, packet: &FiveTuple) -> Vec<view::Step> {
     steps.collect()
 }
 
-fn other_detail(key: &OtherKey) -> String {
-    let kind = match key.kind {
-        Some(UnpairedKind::Request) => "new request (SYN)",
-        Some(UnpairedKind::RequestSide) => "request side of a connection that was open before",
-        Some(UnpairedKind::Unsolicited) | None => "no accepted request within the match window",
-    };
-    let says = match (key.cause, key.slug) {
-        (Cause::NotNacl, Some("same_subnet")) => "same subnet, so a security group",
-        (Cause::NotNacl, _) => "the network ACL allows it, so a security group",
-        (Cause::Undetermined, Some("no_network_acl")) => "no network ACL known for the interface",
-        (Cause::Undetermined, Some("direction_unknown")) => "direction unknown",
+fn other_kind(kind: Option<UnpairedKind>) -> &'static str {
+    match kind {
+        Some(UnpairedKind::Request) => "new_request",
+        Some(UnpairedKind::RequestSide) => "request_side",
+        Some(UnpairedKind::Unsolicited) => "unsolicited",
+        None => "unpaired",
+    }
+}
+
+fn other_detail(key: &OtherKey) -> Option<String> {
+    let detail = match (key.cause, key.slug?) {
+        (Cause::NotNacl, "same_subnet") => {
+            "inside one subnet, where no network ACL applies: a security group"
+        }
+        (Cause::NotNacl, "link_local") => "link-local, which no network ACL filters",
+        (Cause::Undetermined, "no_network_acl") => "no network ACL known for the interface",
+        (Cause::Undetermined, "direction_unknown") => "direction unknown",
         (Cause::Undetermined, _) => "a rule tests the ICMP type, which flow logs do not carry",
-        _ => return kind.to_owned(),
+        _ => return None,
     };
-    format!("{kind}; {says}")
+    Some(detail.to_owned())
 }
 
 fn describe_foreign(key: &str) -> &'static str {

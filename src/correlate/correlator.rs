@@ -13,9 +13,6 @@ use super::{Span, Timestamp};
 /// Seconds of `end` that share one bucket of waiting rows.
 const BUCKET_SECONDS: i64 = 300;
 
-/// Bytes that one remembered identity takes, with the room a hash set keeps free.
-const IDENTITY_BYTES: usize = 14;
-
 /// How the join behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -263,7 +260,7 @@ impl Correlator {
         // Vectors grow by doubling: half as much again on average.
         let rows = self.waiting_rows * size_of::<AcceptedRow>() + self.waiting_wide * size_of::<WideRow>();
         rows + rows / 2
-            + self.seen.len() * IDENTITY_BYTES
+            + self.seen.bytes()
             + self.rejects.bytes()
             + self.settled.bytes()
             + self.interfaces.len() * 192

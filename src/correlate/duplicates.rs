@@ -4,18 +4,21 @@
 //! records with about the same `start`. Two different records are taken for one with a chance of about 10⁻⁹ in a
 //! run of fifty million.
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
 /// Seconds of `start` that share one set.
 const SLICE_SECONDS: i64 = 256;
 
+/// Slots of the smallest set: a quiet network's year has a hundred thousand slices with a few records each.
+const SMALLEST: usize = 16;
+
 /// The identities of the records seen, by time.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    slices: HashMap<i64, HashTable<u64>>,
+    slices: HashMap<i64, Identities>,
     /// The slice used last, taken out of the map.
-    current: (i64, HashTable<u64>),
-    len: usize,
+    current: (i64, Identities),
+    slots: usize,
 }
 
 impl Seen {
@@ -24,38 +27,74 @@ impl Seen {
     pub(super) fn insert(&mut self, start: i64, identity: u64) -> bool {
         let slice = start.div_euclid(SLICE_SECONDS);
         if slice != self.current.0 {
-            let table = self.slices.remove(&slice).unwrap_or_default();
-            let (previous, full) = std::mem::replace(&mut self.current, (slice, table));
+            let next = self.slices.remove(&slice).unwrap_or_default();
+            let (previous, full) = std::mem::replace(&mut self.current, (slice, next));
             self.slices.insert(previous, full);
         }
-        let table = &mut self.current.1;
-        let fresh = match table.entry(identity, |known| *known == identity, |known| *known) {
-            hashbrown::hash_table::Entry::Occupied(_) => false,
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                place.insert(identity);
-                true
-            }
-        };
-        self.len += usize::from(fresh);
-        fresh
+        let set = &mut self.current.1;
+        if set.len * 2 >= set.slots.len() {
+            self.slots += set.grow();
+        }
+        set.insert(identity)
     }
 
     /// Forgets the records that started before this moment: no copy of them can come any more. `true` if any were
     /// forgotten.
     pub(super) fn forget_before(&mut self, start: i64) -> bool {
-        let mut forgotten = 0;
-        self.slices.retain(|slice, table| {
+        let mut freed = 0;
+        self.slices.retain(|slice, set| {
             let keep = (slice + 1) * SLICE_SECONDS > start;
-            forgotten += if keep { 0 } else { table.len() };
+            freed += if keep { 0 } else { set.slots.len() };
             keep
         });
-        self.len -= forgotten;
-        forgotten > 0
+        self.slots -= freed;
+        freed > 0
     }
 
-    /// Number of identities held.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots * size_of::<u64>()
+    }
+}
+
+/// A set of 64-bit hashes: open addressing at most half full, and nothing but the hashes themselves, since every
+/// record of the input comes by here and most of them miss the cache.
+#[derive(Debug, Default)]
+struct Identities {
+    /// A power of two of slots; 0 is free.
+    slots: Vec<u64>,
+    len: usize,
+}
+
+impl Identities {
+    #[inline]
+    fn insert(&mut self, identity: u64) -> bool {
+        let identity = identity.max(1);
+        let mask = self.slots.len() - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let mut at = identity as usize & mask;
+        loop {
+            match self.slots[at & mask] {
+                0 => {
+                    self.slots[at & mask] = identity;
+                    self.len += 1;
+                    return true;
+                }
+                known if known == identity => return false,
+                _ => at += 1,
+            }
+        }
+    }
+
+    /// Doubles the slots; gives how many there are more.
+    fn grow(&mut self) -> usize {
+        let size = (self.slots.len() * 2).max(SMALLEST);
+        let full = std::mem::replace(&mut self.slots, vec![0; size]);
+        self.len = 0;
+        for identity in full.iter().filter(|identity| **identity != 0) {
+            self.insert(*identity);
+        }
+        size - full.len()
     }
 }
 
@@ -64,13 +103,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_set_that_grows_keeps_what_it_had() {
+        let mut seen = Seen::default();
+        // Hashes that collide in their lower bits, and the one that stands for a free slot.
+        let identities = || (0..2_000_u64).map(|n| (n << 20) | (n % 7));
+        assert!(identities().all(|identity| seen.insert(1000, identity)));
+        assert!(!identities().any(|identity| seen.insert(1000, identity)));
+    }
+
+    #[test]
     fn a_second_copy_is_known_until_it_is_forgotten() {
         let mut seen = Seen::default();
         assert!(seen.insert(1000, 7) && seen.insert(1000, 8) && seen.insert(5000, 7));
         assert!(!seen.insert(1000, 7) && !seen.insert(5000, 7));
-        assert_eq!(seen.len(), 3);
+        let before = seen.bytes();
         seen.forget_before(4000);
-        assert_eq!(seen.len(), 1);
+        assert!(seen.bytes() < before);
         assert!(!seen.insert(5000, 7) && seen.insert(1000, 7));
     }
 }

@@ -3,6 +3,7 @@
 //! Runs on every core at once, each chunk by itself; what needs the whole picture is left to the correlator.
 
 use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -181,7 +182,7 @@ impl<'a> Gatherer<'a> {
         }
         let skip_data = record.log_status == LogStatus::SkipData;
         let distinct = interface.is_some() && (record.start.is_some() || record.end.is_some());
-        let identity = distinct.then(|| self.identity(interface, u64::from(skip_data), span, &[]));
+        let identity = distinct.then(|| self.status_identity(interface, skip_data, span));
         self.note_start(span);
         self.batch.status.push(StatusRow { interface, span, identity, skip_data });
     }
@@ -283,6 +284,7 @@ impl<'a> Gatherer<'a> {
         self.batch.earliest_start = Some(earliest.map_or(span.start, |known| known.min(span.start)));
     }
 
+    /// A hash of everything that describes the flow and its window, the same for every format.
     #[inline]
     fn flow_identity(
         &self,
@@ -293,39 +295,30 @@ impl<'a> Gatherer<'a> {
         packet: &FiveTuple,
         span: Span,
     ) -> u64 {
-        let ports = u64::from(flow.srcport) << 32
-            | u64::from(flow.dstport) << 16
-            | u64::from(flow.protocol.0) << 8
-            | u64::from(rejected) << 2;
-        let counts = [record.packets.unwrap_or(u64::MAX), record.bytes.unwrap_or(u64::MAX)];
-        let mut addresses = [0_u64; 8];
-        let mut words = 0;
-        for address in [flow.srcaddr, flow.dstaddr] {
-            words += put_address(&mut addresses[words..], address);
-        }
-        if packet != flow {
-            for address in [packet.srcaddr, packet.dstaddr] {
-                words += put_address(&mut addresses[words..], address);
-            }
-        }
-        let kind = 2 | ports;
         let mut hasher = self.hasher.build_hasher();
-        for word in counts.iter().chain(&addresses[..words]) {
-            hasher.write_u64(*word);
+        hasher.write_u64(self.name_hashes[interface.0 as usize]);
+        hasher.write_u64(
+            u64::from(flow.srcport) << 48
+                | u64::from(flow.dstport) << 32
+                | u64::from(flow.protocol.0) << 8
+                | u64::from(rejected),
+        );
+        hasher.write_i64(span.start.0 << 32 ^ span.end.0);
+        hasher.write_u64(record.packets.unwrap_or(u64::MAX));
+        hasher.write_u64(record.bytes.unwrap_or(u64::MAX));
+        write_addresses(&mut hasher, flow);
+        if packet != flow {
+            write_addresses(&mut hasher, packet);
         }
-        self.identity(Some(interface), kind, span, &[hasher.finish()])
+        hasher.finish()
     }
 
-    #[inline]
-    fn identity(&self, interface: Option<InterfaceIndex>, kind: u64, span: Span, words: &[u64]) -> u64 {
+    /// The same for a record without a flow.
+    fn status_identity(&self, interface: Option<InterfaceIndex>, skip_data: bool, span: Span) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(interface.map_or(0, |index| self.name_hashes[index.0 as usize]));
-        hasher.write_u64(kind);
-        hasher.write_i64(span.start.0);
-        hasher.write_i64(span.end.0);
-        for word in words {
-            hasher.write_u64(*word);
-        }
+        hasher.write_u64(1 << 16 | u64::from(skip_data));
+        hasher.write_i64(span.start.0 << 32 ^ span.end.0);
         hasher.finish()
     }
 }
@@ -340,22 +333,19 @@ fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) {
     }
 }
 
-/// Writes an address as one word (IPv4) or two (IPv6); gives their number.
 #[inline]
-fn put_address(words: &mut [u64], address: std::net::IpAddr) -> usize {
-    match address {
-        std::net::IpAddr::V4(address) => {
-            words[0] = u64::from(address.to_bits());
-            1
+fn write_addresses(hasher: &mut impl Hasher, flow: &FiveTuple) {
+    match (flow.srcaddr, flow.dstaddr) {
+        (IpAddr::V4(srcaddr), IpAddr::V4(dstaddr)) => {
+            hasher.write_u64(u64::from(srcaddr.to_bits()) << 32 | u64::from(dstaddr.to_bits()));
         }
-        std::net::IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            words[0] = (bits >> 64) as u64;
-            #[expect(clippy::cast_possible_truncation, reason = "the lower half of the address is wanted")]
-            {
-                words[1] = bits as u64;
+        (srcaddr, dstaddr) => {
+            for address in [srcaddr, dstaddr] {
+                match address {
+                    IpAddr::V4(address) => hasher.write_u128(u128::from(address.to_bits())),
+                    IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
+                }
             }
-            2
         }
     }
 }

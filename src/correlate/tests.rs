@@ -693,6 +693,20 @@ fn numbers_beyond_all_measure_stay_at_the_top() {
 }
 
 #[test]
+fn a_quiet_year_takes_little_memory() {
+    let mut correlator =
+        Correlator::new(Options { match_window_seconds: WINDOW, memory_limit_bytes: 32 << 20 });
+    let selection = Selection::default();
+    let mut gatherer = Gatherer::new(&selection, WINDOW);
+    let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
+    for quarter in 0..8_760_i64 * 4 {
+        gatherer.record(&Rec::accept(request, quarter * 900, quarter * 900 + 59).record());
+    }
+    correlator.absorb(gatherer.take()).expect("the only batch");
+    assert_eq!(correlator.finish().dropped_accepted, 0);
+}
+
+#[test]
 fn what_waits_and_what_was_hit_counts_as_memory() {
     let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
     let limit = 200_000;

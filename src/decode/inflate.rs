@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 use super::Limits;
 
 /// The first byte of a gzip member (RFC 1952); text never begins with this control character.
-const GZIP_MAGIC: u8 = 0x1f;
+pub(super) const GZIP_MAGIC: u8 = 0x1f;
 const READ_BYTES: usize = 128 * 1024;
 
 /// A stream that is inflated if it begins like gzip.

@@ -36,6 +36,46 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// Hands out a text that is there whole, in chunks of about the usual size and without copying it.
+pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
+    let mut rest = text;
+    let mut first_line = 1;
+    while !rest.is_empty() {
+        let piece = if rest.len() <= limits.chunk_bytes {
+            rest
+        } else if let Some(last) = memrchr(b'\n', &rest[..limits.chunk_bytes]) {
+            &rest[..=last]
+        } else {
+            // A line longer than a chunk: let the buffer decide what it may be.
+            return buffer_rest(rest, first_line, limits, sink);
+        };
+        if rest.len() < limits.chunk_bytes || piece.len() < rest.len() || piece.ends_with(b"\n") {
+            if !sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
+                return;
+            }
+        } else {
+            return buffer_rest(rest, first_line, limits, sink);
+        }
+        first_line += memchr_iter(b'\n', piece).count() as u64;
+        rest = &rest[piece.len()..];
+    }
+}
+
+fn buffer_rest(rest: &[u8], first_line: u64, limits: &Limits, sink: &mut impl LineSink) {
+    let mut lines = Lines { next_line: first_line, ..Lines::new(limits) };
+    let mut rest = rest;
+    while !rest.is_empty() {
+        let space = lines.space();
+        let count = space.len().min(rest.len());
+        space[..count].copy_from_slice(&rest[..count]);
+        rest = &rest[count..];
+        if !lines.filled(count, sink) {
+            return;
+        }
+    }
+    lines.end(true, sink);
+}
+
 /// The buffer between a stream and its lines.
 #[derive(Debug)]
 pub(super) struct Lines {

@@ -3,13 +3,16 @@
 //! Decides by content, never by name. Refuses to know what a line means. Memory is bounded by [`Limits`].
 
 mod inflate;
+mod libdeflate;
 mod lines;
+mod whole;
 
 use std::io::{self, Read};
 
 use inflate::Inflate;
 use lines::Lines;
 pub use lines::{Chunk, Overlong};
+use whole::Whole;
 
 /// Bounds on what one input may make this process hold or do.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,10 @@ pub struct Limits {
     pub max_ratio: u64,
     /// … once it has given this many bytes.
     pub ratio_floor_bytes: u64,
+    /// Inputs of up to this many bytes as stored are read and inflated whole, which is faster …
+    pub whole_stored_bytes: usize,
+    /// … as long as they inflate to no more than this.
+    pub whole_text_bytes: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +39,9 @@ impl Default for Limits {
             // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
             max_ratio: 400,
             ratio_floor_bytes: 256 * 1024 * 1024,
+            // Five minutes of a busy VPC; larger objects stream.
+            whole_stored_bytes: 8 * 1024 * 1024,
+            whole_text_bytes: 48 * 1024 * 1024,
         }
     }
 }
@@ -55,8 +65,53 @@ pub trait LineSink {
     fn overlong(&mut self, overlong: Overlong);
 }
 
-/// Reads one input to its end, its first error, or until the sink has had enough.
-pub fn decode(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decoded {
+/// Reads inputs, one after another, and keeps its buffers for the next.
+#[derive(Default)]
+pub struct Decoder {
+    whole: Whole,
+}
+
+impl Decoder {
+    /// Reads one input to its end, its first error, or until the sink has had enough. `size` is its size as stored, if
+    /// known beforehand: a small one is inflated in one go, with the same result.
+    pub fn decode(
+        &mut self,
+        mut input: impl Read,
+        size: Option<u64>,
+        limits: &Limits,
+        sink: &mut impl LineSink,
+    ) -> Decoded {
+        if size.is_none_or(|size| size > limits.whole_stored_bytes as u64) {
+            return stream(input, limits, sink);
+        }
+        match self.whole.load(&mut input, limits) {
+            Ok(true) => {}
+            Ok(false) => return stream(self.whole.stored().chain(input), limits, sink),
+            Err(error) => {
+                let decoded = stream(self.whole.stored(), limits, sink);
+                return Decoded { error: Some(describe(&error)), ..decoded };
+            }
+        }
+        if !self.whole.inflate(limits) {
+            // Plain text, or something wrong with it: the streaming way knows what.
+            return stream(self.whole.stored(), limits, sink);
+        }
+        let text = self.whole.text();
+        let mut decoded = Decoded {
+            bytes_read: self.whole.stored().len() as u64,
+            bytes_decoded: text.len() as u64,
+            error: None,
+        };
+        match not_text(text) {
+            Some(kind) => decoded.error = Some(kind.to_owned()),
+            None => lines::cut(text, limits, sink),
+        }
+        decoded
+    }
+}
+
+/// Reads one input in pieces, whatever its size.
+fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decoded {
     let mut decoded = Decoded::default();
     let mut input = Inflate::new(input, *limits);
     let mut lines = Lines::new(limits);
@@ -125,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Default)]
+    #[derive(Debug, Default, PartialEq, Eq)]
     struct Collect {
         lines: Vec<(u64, String)>,
         overlong: Vec<u64>,
@@ -146,8 +201,12 @@ mod tests {
     }
 
     fn read(bytes: &[u8], limits: &Limits) -> (Collect, Decoded) {
+        let mut streamed = Collect::default();
+        let decoded = stream(bytes, limits, &mut streamed);
         let mut sink = Collect::default();
-        let decoded = decode(bytes, limits, &mut sink);
+        let size = Some(bytes.len() as u64);
+        assert_eq!(Decoder::default().decode(bytes, size, limits, &mut sink), decoded);
+        assert_eq!(sink, streamed);
         (sink, decoded)
     }
 
@@ -229,6 +288,25 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever the bytes are, the fast way and the streaming way tell the same story.
+        #[test]
+        fn damage_is_seen_alike(
+            members in proptest::collection::vec("[a-z\n]{0,300}", 1..4),
+            flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            tail in proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..4),
+            keep in 0.2_f64..1.2,
+        ) {
+            let mut bytes: Vec<u8> = members.iter().flat_map(|text| gzip(text.as_bytes())).collect();
+            for (at, value) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            bytes.extend(tail);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share")]
+            bytes.truncate((bytes.len() as f64 * keep) as usize);
+            read(&bytes, &Limits { chunk_bytes: 128, ..Limits::default() });
+        }
+
         #[test]
         fn chunk_sizes_never_change_the_lines(
             lines in proptest::collection::vec("[a-z]{0,40}", 0..60),
@@ -240,7 +318,10 @@ mod tests {
             let bytes = if compress { gzip(text.as_bytes()) } else { text.clone().into_bytes() };
             let mut sink = Collect::default();
             let limits = Limits { chunk_bytes, ..Limits::default() };
-            decode(Trickle(&bytes, step), &limits, &mut sink);
+            stream(Trickle(&bytes, step), &limits, &mut sink);
+            let mut whole = Collect::default();
+            Decoder::default().decode(&bytes[..], Some(bytes.len() as u64), &limits, &mut whole);
+            prop_assert_eq!(&whole, &sink);
             let mut expected: Vec<_> = text.split('\n').enumerate().map(|(n, l)| (n as u64 + 1, l.to_owned())).collect();
             if expected.last().is_some_and(|(_, line)| line.is_empty()) {
                 expected.pop();

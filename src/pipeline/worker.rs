@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::ReadOptions;
 use crate::correlate::{Batch, Gatherer};
-use crate::decode::{Chunk, Decoded, LineSink, Overlong, decode};
+use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
 use crate::record::{LineReader, Malformed, Problem, Sink};
 use crate::source::Object;
 
@@ -23,17 +23,21 @@ pub(super) enum Message {
 
 /// Takes jobs until there are no more.
 pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, options: &ReadOptions) {
+    let mut decoder = Decoder::default();
     loop {
         // The lock is held only while waiting: another worker's panic cannot leave the queue half-changed.
         let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         // A fault in reading one object must not take its worker away: the others would wait for it without end.
         // The join misses the end of that object and says so.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_object(&job, options)));
+        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut decoder, options));
+        if std::panic::catch_unwind(reading).is_err() {
+            decoder = Decoder::default();
+        }
     }
 }
 
-fn read_object(job: &Job<'_>, options: &ReadOptions) {
+fn read_object(job: &Job<'_>, decoder: &mut Decoder, options: &ReadOptions) {
     let decoded = match job.object.open() {
         Ok(input) => {
             let mut sink = RecordSink {
@@ -41,7 +45,7 @@ fn read_object(job: &Job<'_>, options: &ReadOptions) {
                 gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
                 batches: &job.batches,
             };
-            let decoded = decode(input, &options.limits, &mut sink);
+            let decoded = decoder.decode(input, job.object.size, &options.limits, &mut sink);
             sink.reader.end(&mut sink.gatherer);
             sink.send();
             decoded

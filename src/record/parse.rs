@@ -1,9 +1,10 @@
 //! One text line to one [`FlowRecord`], by a format's columns. Every field that is read is also checked.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
+use super::digits::{Ends, Token};
 use super::field::Field;
 use super::format::LogFormat;
 use super::{Action, FlowRecord, LogStatus, Malformed, Problem, RejectReason};
@@ -16,30 +17,116 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 const FIRST_MILLISECOND_VALUE: u64 = 100_000_000_000;
 
 /// Reads one line (without its line feed) whose columns are those of `format`.
+#[inline(always)]
 pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, Malformed> {
+    match parse_ordinary(line, format) {
+        Some(record) => Ok(record),
+        None => parse_any(line, format),
+    }
+}
+
+/// The ordinary case: single spaces, as many tokens as columns, nothing wrong with any field. `None` for all else.
+///
+/// Goes by the format's plan and touches only the columns that are read.
+#[inline(always)]
+fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'a>> {
+    let ends = Ends::find(line)?;
+    if ends.len() != format.columns().len() {
+        return None;
+    }
+    let token = |field: Field| format.column_of(field).map(|column| ends.token(line, column));
+    let text = |field: Field| token(field).filter(|token| !token.is_dash()).map(|token| token.bytes());
+    // Ok(None) for a column that is not there or holds `-`.
+    macro_rules! value {
+        ($field:expr, $read:expr) => {
+            match token($field) {
+                Some(token) if !token.is_dash() => Some($read(&token)?),
+                _ => None,
+            }
+        };
+    }
+    if let Some(version) = token(Field::Version) {
+        number(&version).ok()?;
+    }
+    let small = |token: &Token<'_>| small_number(token).ok();
+    let port = |token: &Token<'_>| port(token).ok();
+    let record = FlowRecord {
+        interface_id: text(Field::InterfaceId),
+        vpc_id: text(Field::VpcId),
+        subnet_id: text(Field::SubnetId),
+        resource_id: text(Field::ResourceId),
+        srcaddr: value!(Field::Srcaddr, |token| address(token).ok()),
+        dstaddr: value!(Field::Dstaddr, |token| address(token).ok()),
+        pkt_srcaddr: value!(Field::PktSrcaddr, |token| address(token).ok()),
+        pkt_dstaddr: value!(Field::PktDstaddr, |token| address(token).ok()),
+        srcport: value!(Field::Srcport, port),
+        dstport: value!(Field::Dstport, port),
+        protocol: value!(Field::Protocol, small).map(Protocol),
+        packets: value!(Field::Packets, |token| number(token).ok()),
+        bytes: value!(Field::Bytes, |token| number(token).ok()),
+        start: value!(Field::Start, |token| timestamp(token).ok()),
+        end: value!(Field::End, |token| timestamp(token).ok()),
+        action: value!(Field::Action, |token: &Token<'_>| action(token.bytes()).ok()),
+        log_status: match token(Field::LogStatus) {
+            Some(token) => log_status(token.bytes()).ok()?,
+            // To be inferred: the general way does that.
+            None => return None,
+        },
+        tcp_flags: value!(Field::TcpFlags, small).map(TcpFlags),
+        flow_direction: value!(Field::FlowDirection, |token: &Token<'_>| direction(token.bytes()).ok()),
+        reject_reason: text(Field::RejectReason).map(RejectReason::from_field),
+    };
+    is_whole(&record).then_some(record)
+}
+
+/// Nothing is left to infer or to object to: an ordinary flow with all that pairing needs, or an idle interface.
+#[inline(always)]
+fn is_whole(record: &FlowRecord<'_>) -> bool {
+    let (Some(start), Some(end)) = (record.start, record.end) else { return false };
+    start <= end
+        && if record.log_status == LogStatus::Ok {
+            record.action.is_some()
+                && record.srcaddr.is_some()
+                && record.dstaddr.is_some()
+                && record.protocol.is_some()
+                && record.srcport.is_some()
+                && record.dstport.is_some()
+        } else {
+            record.pkt_srcaddr.is_none() && record.pkt_dstaddr.is_none()
+        }
+}
+
+/// The same for any spacing, with what is wrong.
+#[cold]
+fn parse_any<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, Malformed> {
     let columns = format.columns();
     let mut record = FlowRecord::default();
     let mut seen = Seen::default();
-    let mut column = 0;
     let mut start = 0;
-    for end in memchr_iter(b' ', line).chain(std::iter::once(line.len())) {
-        let token = &line[start..end];
-        start = end + 1;
-        if token.is_empty() {
-            continue;
-        }
-        let Some(&field) = columns.get(column) else {
+    for (column, &field) in columns.iter().enumerate() {
+        let token = next_token(line, &mut start);
+        if token.len() == 0 {
             return Err(wrong_field_count(line, format));
-        };
-        if let Err(problem) = set_field(&mut record, &mut seen, field, token) {
-            return Err(field_error(line, format, column, token, problem));
         }
-        column += 1;
+        if let Err(problem) = set_field(&mut record, &mut seen, field, token) {
+            return Err(field_error(line, format, column, token.bytes(), problem));
+        }
     }
-    if column != columns.len() {
+    if next_token(line, &mut start).len() != 0 {
         return Err(wrong_field_count(line, format));
     }
     finish(record, &seen, format)
+}
+
+/// The token at `start` or after the spaces there, empty at the end of the line; `start` moves behind it.
+#[inline]
+fn next_token<'a>(line: &'a [u8], start: &mut usize) -> Token<'a> {
+    while line.get(*start) == Some(&b' ') {
+        *start += 1;
+    }
+    let token = Token::at(line, (*start).min(line.len()));
+    *start += token.len() + 1;
+    token
 }
 
 /// What was said in the columns besides the values themselves.
@@ -58,35 +145,35 @@ pub(super) fn set_field<'a>(
     record: &mut FlowRecord<'a>,
     seen: &mut Seen,
     field: Field,
-    token: &'a [u8],
+    token: Token<'a>,
 ) -> Result<(), Problem> {
-    let absent = token == b"-";
+    let absent = token.is_dash();
     match field {
         Field::Carried | Field::TransitGateway | Field::Unknown => {}
         Field::Version => {
-            number(token)?;
+            number(&token)?;
         }
-        Field::LogStatus => seen.log_status = Some(log_status(token)?),
+        Field::LogStatus => seen.log_status = Some(log_status(token.bytes())?),
         _ if absent => {}
-        Field::InterfaceId => record.interface_id = Some(token),
-        Field::VpcId => record.vpc_id = Some(token),
-        Field::SubnetId => record.subnet_id = Some(token),
-        Field::ResourceId => record.resource_id = Some(token),
-        Field::Srcaddr => record.srcaddr = Some(address(token)?),
-        Field::Dstaddr => record.dstaddr = Some(address(token)?),
-        Field::PktSrcaddr => record.pkt_srcaddr = Some(address(token)?),
-        Field::PktDstaddr => record.pkt_dstaddr = Some(address(token)?),
-        Field::Srcport => record.srcport = Some(port(token)?),
-        Field::Dstport => record.dstport = Some(port(token)?),
-        Field::Protocol => record.protocol = Some(Protocol(small_number(token)?)),
-        Field::TcpFlags => record.tcp_flags = Some(TcpFlags(small_number(token)?)),
-        Field::Packets => record.packets = Some(number(token)?),
-        Field::Bytes => record.bytes = Some(number(token)?),
-        Field::Start => record.start = Some(timestamp(token)?),
-        Field::End => record.end = Some(timestamp(token)?),
-        Field::Action => record.action = Some(action(token)?),
-        Field::FlowDirection => record.flow_direction = Some(direction(token)?),
-        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token)),
+        Field::InterfaceId => record.interface_id = Some(token.bytes()),
+        Field::VpcId => record.vpc_id = Some(token.bytes()),
+        Field::SubnetId => record.subnet_id = Some(token.bytes()),
+        Field::ResourceId => record.resource_id = Some(token.bytes()),
+        Field::Srcaddr => record.srcaddr = Some(address(&token)?),
+        Field::Dstaddr => record.dstaddr = Some(address(&token)?),
+        Field::PktSrcaddr => record.pkt_srcaddr = Some(address(&token)?),
+        Field::PktDstaddr => record.pkt_dstaddr = Some(address(&token)?),
+        Field::Srcport => record.srcport = Some(port(&token)?),
+        Field::Dstport => record.dstport = Some(port(&token)?),
+        Field::Protocol => record.protocol = Some(Protocol(small_number(&token)?)),
+        Field::TcpFlags => record.tcp_flags = Some(TcpFlags(small_number(&token)?)),
+        Field::Packets => record.packets = Some(number(&token)?),
+        Field::Bytes => record.bytes = Some(number(&token)?),
+        Field::Start => record.start = Some(timestamp(&token)?),
+        Field::End => record.end = Some(timestamp(&token)?),
+        Field::Action => record.action = Some(action(token.bytes())?),
+        Field::FlowDirection => record.flow_direction = Some(direction(token.bytes())?),
+        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token.bytes())),
     }
     Ok(())
 }
@@ -193,7 +280,12 @@ pub(super) fn token_count(line: &[u8]) -> usize {
 
 /// A decimal number without sign, at most 19 digits.
 #[inline]
-fn number(token: &[u8]) -> Result<u64, Problem> {
+fn number(token: &Token<'_>) -> Result<u64, Problem> {
+    token.short_number().map_or_else(|| long_number(token.bytes()), Ok)
+}
+
+/// The same, digit by digit: the last fields of a line, long numbers, and what is none.
+fn long_number(token: &[u8]) -> Result<u64, Problem> {
     if token.is_empty() || token.len() > 19 {
         return Err(if token.iter().all(u8::is_ascii_digit) {
             Problem::OutOfRange
@@ -201,29 +293,24 @@ fn number(token: &[u8]) -> Result<u64, Problem> {
             Problem::NotANumber
         });
     }
-    let mut value = 0_u64;
-    for &byte in token {
+    token.iter().try_fold(0_u64, |value, byte| {
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return Err(Problem::NotANumber);
-        }
-        value = value * 10 + u64::from(digit);
-    }
-    Ok(value)
+        if digit > 9 { Err(Problem::NotANumber) } else { Ok(value * 10 + u64::from(digit)) }
+    })
 }
 
 #[inline]
-fn small_number(token: &[u8]) -> Result<u8, Problem> {
+fn small_number(token: &Token<'_>) -> Result<u8, Problem> {
     u8::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
 }
 
 #[inline]
-fn port(token: &[u8]) -> Result<u16, Problem> {
+fn port(token: &Token<'_>) -> Result<u16, Problem> {
     u16::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
 }
 
 #[inline]
-fn timestamp(token: &[u8]) -> Result<Timestamp, Problem> {
+fn timestamp(token: &Token<'_>) -> Result<Timestamp, Problem> {
     let value = number(token)?;
     let seconds = if value >= FIRST_MILLISECOND_VALUE { value / 1000 } else { value };
     // Row layouts hold 32 bits of seconds: until 2106.
@@ -231,38 +318,11 @@ fn timestamp(token: &[u8]) -> Result<Timestamp, Problem> {
 }
 
 #[inline]
-fn address(token: &[u8]) -> Result<IpAddr, Problem> {
-    if let Some(address) = ipv4(token) {
+fn address(token: &Token<'_>) -> Result<IpAddr, Problem> {
+    if let Some(address) = token.ipv4() {
         return Ok(IpAddr::V4(address));
     }
-    std::str::from_utf8(token).ok().and_then(|text| text.parse().ok()).ok_or(Problem::NotAnAddress)
-}
-
-/// Dotted decimal, four parts of one to three digits up to 255, no leading zeros (as `Ipv4Addr` reads it).
-#[inline]
-fn ipv4(token: &[u8]) -> Option<Ipv4Addr> {
-    let mut value = 0_u32;
-    let mut octet = 0_u32;
-    let mut digits = 0;
-    let mut dots = 0;
-    for &byte in token {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            if digits == 3 || (digits > 0 && octet == 0) {
-                return None;
-            }
-            octet = octet * 10 + u32::from(digit);
-            digits += 1;
-        } else if byte == b'.' && digits > 0 && dots < 3 && octet <= 255 {
-            value = value << 8 | octet;
-            octet = 0;
-            digits = 0;
-            dots += 1;
-        } else {
-            return None;
-        }
-    }
-    (dots == 3 && digits > 0 && octet <= 255).then(|| Ipv4Addr::from(value << 8 | octet))
+    std::str::from_utf8(token.bytes()).ok().and_then(|text| text.parse().ok()).ok_or(Problem::NotAnAddress)
 }
 
 fn log_status(token: &[u8]) -> Result<LogStatus, Problem> {
@@ -298,6 +358,53 @@ mod tests {
 
     fn parse(line: &str) -> Result<FlowRecord<'_>, Malformed> {
         parse_record(line.as_bytes(), &LogFormat::default_v2())
+    }
+
+    const EVERY_READ_FIELD: [&str; 22] = [
+        "version",
+        "interface-id",
+        "srcaddr",
+        "dstaddr",
+        "srcport",
+        "dstport",
+        "protocol",
+        "packets",
+        "bytes",
+        "start",
+        "end",
+        "action",
+        "log-status",
+        "vpc-id",
+        "subnet-id",
+        "tcp-flags",
+        "pkt-srcaddr",
+        "pkt-dstaddr",
+        "flow-direction",
+        "reject-reason",
+        "resource-id",
+        "type",
+    ];
+
+    /// A value of that field, mostly a good one.
+    fn some_value(name: &str, choice: u8) -> String {
+        let bad = ["-", "x", "", "70000", "99999999999999999999"];
+        if choice >= 240 {
+            return bad[usize::from(choice) % bad.len()].to_owned();
+        }
+        match name {
+            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" if choice % 7 == 0 => {
+                format!("2001:db8::{choice:x}")
+            }
+            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => format!("10.{choice}.0.1"),
+            "action" => ["ACCEPT", "REJECT"][usize::from(choice % 2)].to_owned(),
+            "log-status" => ["OK", "OK", "NODATA", "SKIPDATA"][usize::from(choice % 4)].to_owned(),
+            "flow-direction" => ["ingress", "egress", "-"][usize::from(choice % 3)].to_owned(),
+            "reject-reason" => ["-", "BPA", "EC", "NEW"][usize::from(choice % 4)].to_owned(),
+            "start" => "1418530010".to_owned(),
+            "end" => format!("14185300{choice:02}").chars().take(10).collect(),
+            "interface-id" => "eni-1".to_owned(),
+            _ => choice.to_string(),
+        }
     }
 
     #[test]
@@ -370,14 +477,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ipv4_reads_what_the_standard_library_reads(text in "[0-9]{1,4}(\\.[0-9]{0,4}){2,4}") {
-            prop_assert_eq!(ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok());
+        fn the_ordinary_way_and_the_general_way_agree(
+            tokens in proptest::collection::vec("[0-9]{1,10}|-|OK|ACCEPT|REJECT|10\\.0\\.0\\.[0-9]{1,3}|NODATA|::1| ", 12..16),
+            valid in any::<bool>(),
+        ) {
+            let format = LogFormat::default_v2();
+            let line = if valid {
+                let last = tokens[0].len();
+                format!("2 1 eni-1 10.0.0.{last} 10.0.0.2 {last} 2 6 1 1 1000000000 1000000001 ACCEPT OK")
+            } else {
+                tokens.join(" ")
+            };
+            match parse_ordinary(line.as_bytes(), &format) {
+                Some(record) => prop_assert_eq!(Ok(record), parse_any(line.as_bytes(), &format)),
+                None => prop_assert!(!valid),
+            }
+        }
+
+        #[test]
+        fn they_agree_on_any_format(
+            columns in Just(EVERY_READ_FIELD.to_vec()).prop_shuffle(),
+            kept in 4..=EVERY_READ_FIELD.len(),
+            choices in proptest::collection::vec(any::<u8>(), EVERY_READ_FIELD.len()),
+        ) {
+            let format = LogFormat::parse(&columns[..kept].join(" ")).expect("known fields");
+            let tokens = columns[..kept].iter().zip(&choices).map(|(name, choice)| some_value(name, *choice));
+            let line = tokens.collect::<Vec<_>>().join(" ");
+            if let Some(record) = parse_ordinary(line.as_bytes(), &format) {
+                prop_assert_eq!(Ok(record), parse_any(line.as_bytes(), &format));
+            }
         }
 
         #[test]
         fn numbers_read_as_the_standard_library_reads_them(text in "[0-9x]{0,21}") {
             let expected = text.parse::<u64>().ok().filter(|_| text.len() <= 19);
-            prop_assert_eq!(number(text.as_bytes()).ok(), expected);
+            prop_assert_eq!(number(&Token::whole(text.as_bytes())).ok(), expected);
         }
 
         #[test]

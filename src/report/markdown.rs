@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::escape::{markdown, markdown_code, terminal};
 use super::phrase::{counted, counted_len, grouped, service, window};
 use super::view::{Diagnosis, Finding};
-use super::wording::{Wording, effect, flow, impact, other_cause, rules, scope, subject};
+use super::wording::{Wording, doubt, effect, flow, impact, other_cause, other_kind, rules, scope, subject};
 
 /// Items of a list before `+n more`.
 const LISTED: usize = 10;
@@ -80,7 +80,7 @@ impl Document<'_> {
             scope(finding),
             self.wording.when(finding)
         )?;
-        let remarks = [self.wording.doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
+        let remarks = [doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
         for remark in remarks.into_iter().flatten() {
             writeln!(self.out, "- {}", markdown(&remark))?;
         }
@@ -195,19 +195,22 @@ impl Document<'_> {
         }
         writeln!(
             self.out,
-            "\n| records | packets | network ACL | direction | what denied |\n|--:|--:|---|---|---|"
+            "\n| records | packets | network ACL | direction | what denied | kind |\n|--:|--:|---|---|---|---|"
         )?;
         for other in &others.by_cause {
-            let rule = other.rule.as_deref().map_or_else(|| other_cause(other).to_owned(), markdown_code);
-            let detail =
-                other.detail.as_deref().map_or_else(String::new, |detail| format!(" {}", markdown(detail)));
+            let what = match (&other.rule, &other.detail) {
+                (Some(rule), _) => markdown_code(rule),
+                (None, Some(detail)) => markdown(detail),
+                (None, None) => other_cause(other).to_owned(),
+            };
             writeln!(
                 self.out,
-                "| {} | {} | {} | {} | {rule}{detail} |",
+                "| {} | {} | {} | {} | {what} | {} |",
                 grouped(other.records),
                 grouped(other.packets),
                 other.network_acl_id.as_deref().map_or_else(String::new, |id| self.named(id)),
                 other.direction.map_or("", |direction| direction.as_str()),
+                other_kind(other),
             )?;
         }
         Ok(())
@@ -386,10 +389,10 @@ mod tests {
 
         1 204 records, 2 408 packets: requests and scans, not return traffic.
 
-        | records | packets | network ACL | direction | what denied |
-        |--:|--:|---|---|---|
-        | 900 | 1 800 | `acl-0abc1234def567890` (private) | ingress | `* ALL ALL 0.0.0.0/0 DENY` |
-        | 304 | 608 | `acl-0abc1234def567890` (private) | ingress | allowed by the network ACL: a security group |
+        | records | packets | network ACL | direction | what denied | kind |
+        |--:|--:|---|---|---|---|
+        | 900 | 1 800 | `acl-0abc1234def567890` (private) | ingress | `* ALL ALL 0.0.0.0/0 DENY` |  |
+        | 304 | 608 | `acl-0abc1234def567890` (private) | ingress | the network ACL allows them: a security group |  |
 
         ## Input
 

@@ -198,6 +198,7 @@ fn other(cause: &'static str, rule: Option<(&str, u16)>, detail: Option<&str>, r
         direction: Some(Direction::Ingress),
         rule_number: rule.map(|(_, number)| number),
         rule: rule.map(|(text, _)| text.to_owned()),
+        kind: "unsolicited",
         detail: detail.map(str::to_owned),
         records,
         packets: records * 2,
@@ -208,9 +209,6 @@ fn row() -> Row {
     Row {
         cause: "nacl_default",
         confidence: "likely",
-        confidence_reason: Some(
-            "the rules are those of the snapshot, and their earlier changes are not known".to_owned(),
-        ),
         network_acl_id: Some("acl-0abc1234def567890".to_owned()),
         direction: Some(Direction::Ingress),
         rule_number: Some(32767),
@@ -236,6 +234,7 @@ fn row() -> Row {
 
 fn input() -> InputSummary {
     InputSummary {
+        interfaces: 19,
         objects: 24,
         bytes_read: 28_900_000,
         lines: 1_204_389,

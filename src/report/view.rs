@@ -363,7 +363,10 @@ pub struct OtherReject {
     pub rule_number: Option<u16>,
     /// The rule as the console shows it.
     pub rule: Option<String>,
-    /// What else is to be said.
+    /// Why they are no replies: `new_request`, `request_side` (of a connection that was open before), `unsolicited`
+    /// (no accepted request within the match window), `unpaired`.
+    pub kind: &'static str,
+    /// Which fact is missing, or what is left.
     pub detail: Option<String>,
     /// Records.
     pub records: u64,

@@ -100,18 +100,6 @@ impl<'a> Wording<'a> {
         ))
     }
 
-    /// Why the finding is not proven; nothing when it is.
-    #[must_use]
-    pub fn doubt(&self, finding: &Finding) -> Option<String> {
-        // The detail of an undetermined finding names the missing fact already.
-        if finding.confidence == "proven" || finding.cause == "undetermined" && finding.detail.is_some() {
-            return None;
-        }
-        let reason =
-            finding.confidence_reason.as_deref().unwrap_or("the request or the rule in force is inferred");
-        Some(format!("{}: {reason}", finding.confidence))
-    }
-
     /// What was looked at and that nothing was found, then what that does and does not mean.
     #[must_use]
     pub fn nothing_found(&self) -> (String, Vec<String>) {
@@ -302,15 +290,37 @@ pub fn flow(flow: &FlowSummary) -> FlowWords {
     }
 }
 
+/// Why the finding is not proven; nothing when it is.
+#[must_use]
+pub fn doubt(finding: &Finding) -> Option<String> {
+    // The detail of an undetermined finding names the missing fact already.
+    if finding.confidence == "proven" || finding.cause == "undetermined" && finding.detail.is_some() {
+        return None;
+    }
+    let reason =
+        finding.confidence_reason.as_deref().unwrap_or("the request or the rule in force is inferred");
+    Some(format!("{}: {reason}", finding.confidence))
+}
+
 /// What stands behind rejects that are no replies, where no ACL rule is to be shown.
 #[must_use]
 pub fn other_cause(other: &OtherReject) -> &'static str {
     match other.cause {
         "nacl_rule" | "nacl_default" => "denied by the network ACL",
-        "not_nacl" => "allowed by the network ACL: a security group",
+        "not_nacl" => "the network ACL allows them: a security group",
         "vpc_block_public_access" => "VPC Block Public Access",
         "encryption_controls" => "VPC encryption controls",
         _ => "undetermined",
+    }
+}
+
+/// Why rejects are no replies, where that says more than that they are none.
+#[must_use]
+pub fn other_kind(other: &OtherReject) -> &'static str {
+    match other.kind {
+        "new_request" => "new requests",
+        "request_side" => "requests of open connections",
+        _ => "",
     }
 }
 
@@ -345,13 +355,9 @@ mod tests {
 
     #[test]
     fn doubt_is_said_unless_proven() {
-        let diagnosis = sample::incident();
-        let wording = Wording::new(&diagnosis);
         let mut finding = sample::default_deny();
-        assert!(
-            wording.doubt(&finding).is_some_and(|doubt| doubt.starts_with("likely: the rules are those of"))
-        );
+        assert!(doubt(&finding).is_some_and(|doubt| doubt.starts_with("likely: the rules are those of")));
         finding.confidence = "proven";
-        assert_eq!(wording.doubt(&finding), None);
+        assert_eq!(doubt(&finding), None);
     }
 }

@@ -95,7 +95,7 @@ fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceEr
     let path = Path::new(source);
     let metadata = std::fs::metadata(path).map_err(|_| SourceError::NotFound { path: source.to_owned() })?;
     if !metadata.is_dir() {
-        discovery.objects.push(Object::file(path, metadata.is_file().then(|| metadata.len())));
+        discovery.objects.push(Object::file(path, metadata.is_file().then_some(metadata.len())));
         return Ok(());
     }
     let before = discovery.objects.len() + discovery.unreadable.len();

@@ -4,7 +4,7 @@ use std::io;
 
 use super::super::phrase::{counted, grouped};
 use super::super::view::{Finding, OtherReject};
-use super::super::wording::other_cause;
+use super::super::wording::{other_cause, other_kind};
 use super::Sheet;
 use super::page::{Flow, Text, Tone, clipped};
 
@@ -88,14 +88,12 @@ impl Sheet<'_> {
         if let Some(direction) = other.direction {
             line = line.then(" ", Text::plain(direction.as_str()));
         }
-        line = match &other.rule {
-            Some(rule) => line.then("  ", Text::plain(rule)),
-            None => line.then("  ", Text::plain(other_cause(other))),
+        line = match (&other.rule, &other.detail) {
+            (Some(rule), _) => line.then("  ", Text::plain(rule)),
+            (None, Some(detail)) => line.then("  ", Text::blank(0)).words(Tone::Plain, detail),
+            (None, None) => line.then("  ", Text::plain(other_cause(other))),
         };
-        if let Some(detail) = &other.detail {
-            line = line.then("  ", Text::blank(0)).words(Tone::Faint, detail);
-        }
-        self.page.flow(&line)
+        self.page.flow(&line.then("  ", Text::new(Tone::Faint, other_kind(other))))
     }
 
     /// Warnings, inputs not read to their end, and lines that are no record.

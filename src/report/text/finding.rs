@@ -6,7 +6,7 @@ use crate::net::TcpFlags;
 
 use super::super::phrase::{counted, grouped, per_slice, service};
 use super::super::view::{Example, Finding};
-use super::super::wording::{FlowWords, RuleRow, effect, flow, impact, rules, scope, subject};
+use super::super::wording::{FlowWords, RuleRow, doubt, effect, flow, impact, rules, scope, subject};
 use super::page::{Flow, Text, Tone};
 use super::sparkline::sparkline;
 use super::{LABELLED, Sheet};
@@ -77,7 +77,7 @@ impl Sheet<'_> {
     }
 
     fn doubts(&mut self, finding: &Finding) -> io::Result<()> {
-        for text in [self.wording.doubt(finding), finding.detail.clone()].into_iter().flatten() {
+        for text in [doubt(finding), finding.detail.clone()].into_iter().flatten() {
             self.page.flow(&Flow::new(Text::blank(2), 2).words(Tone::Caution, &text))?;
         }
         Ok(())

@@ -80,7 +80,7 @@ fn an_incident_at_a_glance() {
 
     other rejects  1 204 records, 2 408 packets  requests and scans, not return traffic
       900  acl-0abc1234def567890 (private) ingress  * ALL ALL 0.0.0.0/0 DENY
-      304  acl-0abc1234def567890 (private) ingress  allowed by the network ACL: a security group
+      304  acl-0abc1234def567890 (private) ingress  the network ACL allows them: a security group
 
     ! no flow-direction field in logs/default.log.gz: direction taken from the interfaces' addresses
     ! incomplete  logs/fl-0abc_20261120T1455Z.log.gz: unexpected end of gzip stream
@@ -180,7 +180,7 @@ fn a_narrow_terminal_breaks_between_ids() {
       900  acl-0abc1234def567890 (private) ingress
            * ALL ALL 0.0.0.0/0 DENY
       304  acl-0abc1234def567890 (private) ingress
-           allowed by the network ACL: a security group
+           the network ACL allows them: a security group
 
     ! no flow-direction field in logs/default.log.gz: direction
       taken from the interfaces' addresses
@@ -204,8 +204,7 @@ fn nothing_found_says_what_was_looked_at() {
       interface without a flow log.
     ");
     assert_snapshot!(printed(&sample::empty(), wide(100)), @r"
-    flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces · 2 network ACLs · 0 records
-      (0 SKIPDATA, 0 malformed)
+    flowcheck · 2026-11-20 14:00–16:00 UTC · 2 network ACLs · 0 records (0 SKIPDATA, 0 malformed)
 
     ? Nothing to judge: the input holds no ACCEPT or REJECT record.
       Check the paths, the window (--since, --until) and the filters.

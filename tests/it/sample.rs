@@ -1,0 +1,316 @@
+//! The sample incidents against the simulator's own truth: every conversation, its cause, rule, times and counts.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+
+use crate::run::{Scratch, flowcheck, flowcheck_with_input, gzip, repository, sample};
+use crate::scenarios::untruths;
+
+/// What names a rejected conversation: interface, protocol, the reply's ends, its first and last second.
+type Conversation = (String, u64, String, u64, String, u64, i64, i64);
+
+/// What is to be found out about it: cause, ACL (of an ACL's cause), direction, rule, packets, bytes, and whether its request
+/// was seen.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    cause: String,
+    network_acl_id: String,
+    direction: String,
+    rule_number: String,
+    packets: u64,
+    bytes: u64,
+    request_seen: bool,
+}
+
+#[test]
+fn allow_all_removed_is_diagnosed_as_simulated() {
+    compare("allow-all-removed");
+}
+
+#[test]
+fn custom_format_v5_is_diagnosed_as_simulated() {
+    compare("custom-format-v5");
+}
+
+fn compare(folder: &str) {
+    let truth = read_json(&repository().join("sample-logs").join(folder).join("truth.json"));
+    let [logs, option, snapshot] = sample(folder);
+    let run = |format: &str| flowcheck(&[logs.as_str(), &option, &snapshot, "--format", format]);
+    let document = run("json").expect(0, &[]).json();
+    let rows = run("jsonl").rows();
+    assert_eq!(untruths(&document, &rows), Vec::<String>::new());
+
+    let mut wrong = compare_rows(&truth, &rows);
+    wrong.extend(compare_totals(&truth, &document));
+    wrong.extend(compare_other_rejects(&truth["other_rejects"], &document["other_rejects"]));
+    assert!(wrong.is_empty(), "{folder}: {} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn compare_rows(truth: &Value, rows: &[Value]) -> Vec<String> {
+    let expected = true_rows(truth);
+    let found: BTreeMap<Conversation, Answer> = rows.iter().map(found_row).collect();
+    let mut wrong = Vec::new();
+    if found.len() != rows.len() {
+        wrong.push(format!("{} rows name only {} conversations", rows.len(), found.len()));
+    }
+    for (conversation, answer) in &expected {
+        match found.get(conversation) {
+            Some(found) if found == answer => {}
+            Some(found) => wrong.push(format!("{conversation:?}: {answer:?} expected, {found:?} found")),
+            None => wrong.push(format!("{conversation:?} ({answer:?}): not found")),
+        }
+    }
+    let extra = found.iter().filter(|(conversation, _)| !expected.contains_key(*conversation));
+    wrong.extend(
+        extra.map(|(conversation, answer)| format!("{conversation:?} ({answer:?}): not in the truth")),
+    );
+    wrong
+}
+
+fn true_rows(truth: &Value) -> BTreeMap<Conversation, Answer> {
+    let columns: Vec<_> = array(&truth["row_columns"]).iter().map(text).collect();
+    let mut rows = BTreeMap::new();
+    for group in array(&truth["rejected_replies"]) {
+        for row in array(&group["rows"]) {
+            let of = |name: &str| {
+                let column = columns.iter().position(|column| column == name);
+                &row[column.unwrap_or_else(|| panic!("no column {name}"))]
+            };
+            let conversation = (
+                text(of("interface_id")),
+                number(of("protocol")),
+                text(of("srcaddr")),
+                number(of("srcport")),
+                text(of("dstaddr")),
+                number(of("dstport")),
+                of("first_rejected").as_i64().expect("seconds"),
+                of("last_rejected").as_i64().expect("seconds"),
+            );
+            let answer = Answer {
+                packets: number(of("rejected_packets")),
+                bytes: number(of("rejected_bytes")),
+                request_seen: of("request_seen") == &Value::Bool(true),
+                ..Answer::of(group)
+            };
+            assert!(rows.insert(conversation, answer).is_none(), "the truth names each conversation once");
+        }
+    }
+    rows
+}
+
+fn found_row(row: &Value) -> (Conversation, Answer) {
+    let seconds = |name: &str| text(&row[name]).parse::<jiff::Timestamp>().expect("RFC 3339").as_second();
+    let conversation = (
+        text(&row["interface_id"]),
+        number(&row["protocol"]),
+        text(&row["srcaddr"]),
+        number(&row["srcport"]),
+        text(&row["dstaddr"]),
+        number(&row["dstport"]),
+        seconds("first_rejected"),
+        seconds("last_rejected"),
+    );
+    let answer = Answer {
+        packets: number(&row["rejected_packets"]),
+        bytes: number(&row["rejected_bytes"]),
+        request_seen: !row["request_first"].is_null(),
+        ..Answer::of(row)
+    };
+    (conversation, answer)
+}
+
+impl Answer {
+    fn of(value: &Value) -> Self {
+        let cause = text(&value["cause"]);
+        // The truth names no ACL where it was not the ACL's doing.
+        let network_acl_id = if cause == "not_nacl" { String::new() } else { text(&value["network_acl_id"]) };
+        Self {
+            cause,
+            network_acl_id,
+            direction: text(&value["direction"]),
+            rule_number: value["rule_number"].to_string(),
+            packets: 0,
+            bytes: 0,
+            request_seen: false,
+        }
+    }
+}
+
+fn compare_totals(truth: &Value, document: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut equal = |what: &str, expected: &Value, found: &Value| {
+        if expected != found {
+            wrong.push(format!("{what}: {expected} expected, {found} found"));
+        }
+    };
+    let input = [
+        "lines",
+        "headers",
+        "records",
+        "accepted",
+        "rejected",
+        "no_data",
+        "skip_data",
+        "malformed",
+        "interfaces",
+    ];
+    for name in input {
+        equal(&format!("input.{name}"), &truth["input"][name], &document["input"][name]);
+    }
+    for name in ["filtered", "transit_gateway", "duplicates"] {
+        equal(&format!("input.{name}"), &0.into(), &document["input"][name]);
+    }
+    for name in ["first_record", "last_record"] {
+        let found = text(&document["window"][name]).parse::<jiff::Timestamp>().expect("RFC 3339").as_second();
+        equal(&format!("window.{name}"), &truth["input"][name], &found.into());
+    }
+    let groups = array(&truth["rejected_replies"]);
+    let sum = |name: &str| groups.iter().map(|group| number(&group[name])).sum::<u64>();
+    equal("conversations", &sum("conversations").into(), &document["summary"]["rejected_conversations"]);
+    equal("packets", &sum("packets").into(), &document["summary"]["rejected_packets"]);
+    for group in groups.iter().filter(|group| group["cause"] != "not_nacl") {
+        let same = |finding: &&Value| {
+            ["cause", "network_acl_id", "direction", "rule_number"]
+                .iter()
+                .all(|name| finding[name] == group[name])
+        };
+        let found: Vec<_> = array(&document["findings"]).iter().filter(same).collect();
+        let [finding] = found[..] else {
+            equal(&format!("findings of {}", group["rule_number"]), &1.into(), &found.len().into());
+            continue;
+        };
+        for name in ["conversations", "packets", "bytes"] {
+            equal(&format!("{} {name}", text(&finding["id"])), &group[name], &finding[name]);
+        }
+    }
+    wrong
+}
+
+/// Records and packets by cause, ACL and rule.
+fn compare_other_rejects(truth: &Value, found: &Value) -> Vec<String> {
+    let sums = |value: &Value| {
+        let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for row in array(&value["by_cause"]) {
+            let answer = Answer::of(row);
+            let sum = sums.entry(format!("{answer:?}")).or_default();
+            sum.0 += number(&row["records"]);
+            sum.1 += number(&row["packets"]);
+        }
+        sums.insert("all".to_owned(), (number(&value["records"]), number(&value["packets"])));
+        sums
+    };
+    let (truth, found) = (sums(truth), sums(found));
+    if truth == found {
+        Vec::new()
+    } else {
+        vec![format!("other rejects: {truth:#?} expected, {found:#?} found")]
+    }
+}
+
+#[test]
+fn the_incident_of_the_readme_is_found_by_its_port() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let filters = ["--ip", "52.94.5.1", "--port", "64214", "--format", "jsonl"];
+    let rows = flowcheck(&[&[logs.as_str(), &option, &snapshot], &filters[..]].concat()).rows();
+    let [row] = &rows[..] else { panic!("one conversation expected: {rows:#?}") };
+    assert_eq!(row["cause"], "nacl_default");
+    assert_eq!(row["network_acl_id"], "acl-0f3c9d2e8b7a61540");
+    assert_eq!((row["srcport"].as_u64(), row["dstport"].as_u64()), (Some(443), Some(64214)));
+}
+
+#[test]
+fn threads_one_stream_and_the_opposite_order_change_no_row() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let run = |arguments: &[&str], input: &[u8]| {
+        let all = [arguments, &[option.as_str(), &snapshot, "--format", "jsonl"]].concat();
+        let ended = flowcheck_with_input(&all, input);
+        ended.expect(0, &[]);
+        ended.stdout
+    };
+    let rows = run(&[&logs], b"");
+    assert!(run(&[&logs, "--threads", "1"], b"") == rows, "one thread");
+    assert!(run(&[&logs, "--threads", "7"], b"") == rows, "seven threads");
+
+    let files = contents(&repository().join(&logs).join("AWSLogs"));
+    let forward: Vec<_> = files.values().flatten().copied().collect();
+    assert!(run(&["-"], &forward) == rows, "all in one stream");
+    assert!(run(&["-", "--threads", "1"], &gzip(&forward)) == rows, "all in one gzip");
+    let backward: Vec<_> = files.values().rev().flatten().copied().collect();
+    assert!(run(&["-"], &backward) == rows, "the latest file first, in one stream");
+    let mut lines: Vec<_> =
+        forward.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"2 ")).collect();
+    lines.reverse();
+    assert!(run(&["-"], &lines.join(&b'\n')) == rows, "the latest line first");
+}
+
+#[test]
+fn a_memory_limit_is_kept_and_told() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let arguments = [logs.as_str(), &option, &snapshot, "--memory-limit", "64KiB", "--format"];
+    let ended = flowcheck(&[&arguments[..], &["json"]].concat());
+    ended.expect(3, &["--memory-limit"]);
+    let rows = flowcheck(&[&arguments[..], &["jsonl"]].concat()).rows();
+    let document = ended.json();
+    assert_eq!(untruths(&document, &rows), Vec::<String>::new());
+    let truth = read_json(&repository().join("sample-logs/allow-all-removed/truth.json"));
+    assert_eq!(document["input"]["lines"], truth["input"]["lines"], "every line is still accounted for");
+}
+
+#[test]
+fn the_generator_makes_the_samples_that_are_checked_in() {
+    let scratch = Scratch::new();
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "sample_incident", "--"])
+        .arg(scratch.path())
+        .current_dir(repository())
+        .output()
+        .expect("cargo runs");
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    let checked_in = contents(&repository().join("sample-logs"));
+    let made = contents(scratch.path());
+    for (name, content) in &made {
+        assert!(checked_in.get(name) == Some(content), "{} differs or is missing", name.display());
+    }
+    let not_made: Vec<_> =
+        checked_in.keys().filter(|name| !made.contains_key(*name) && !name.ends_with("README.md")).collect();
+    assert!(not_made.is_empty(), "checked in and not made: {not_made:?}");
+}
+
+/// Every file below a folder, decompressed.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry.expect("entry");
+        if entry.file_type().is_file() {
+            let mut content = std::fs::read(entry.path()).expect("file");
+            if content.starts_with(&[0x1f, 0x8b]) {
+                let mut inflated = Vec::new();
+                MultiGzDecoder::new(&content[..]).read_to_end(&mut inflated).expect("gzip");
+                content = inflated;
+            }
+            files.insert(entry.path().strip_prefix(folder).expect("below").to_owned(), content);
+        }
+    }
+    files
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("file")).expect("JSON")
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
