@@ -105,6 +105,8 @@ pub enum Detail {
     DirectionUnknown(String),
     /// A deny entry depends on an ICMP type, which flow logs do not carry.
     IcmpTypeUnknown,
+    /// The log gives a reason that this version does not know.
+    UnknownRejectReason,
 }
 
 impl Detail {
@@ -121,6 +123,7 @@ impl Detail {
             Self::NoNetworkAcl(_) => "no_network_acl",
             Self::DirectionUnknown(_) => "direction_unknown",
             Self::IcmpTypeUnknown => "icmp_type_unknown",
+            Self::UnknownRejectReason => "unknown_reject_reason",
         }
     }
 
@@ -186,6 +189,9 @@ impl fmt::Display for Detail {
             Self::IcmpTypeUnknown => {
                 f.write_str("a deny entry tests the ICMP type, which flow logs do not carry")
             }
+            Self::UnknownRejectReason => f.write_str(
+                "the record's reject-reason is one that this version does not know; AWS gives none for network ACLs",
+            ),
         }
     }
 }
@@ -226,7 +232,7 @@ struct Decision<'a> {
     timeless: bool,
 }
 
-impl<'a> Decision<'a> {
+impl Decision<'_> {
     fn new(cause: Cause) -> Self {
         Self { cause, network_acl: None, rule: None, candidates: Vec::new(), detail: None, timeless: false }
     }
@@ -310,6 +316,7 @@ fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     let cause = match reason {
         RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
         RejectReason::EncryptionControls => Cause::EncryptionControls,
+        RejectReason::Other => return Decision::undetermined(Detail::UnknownRejectReason),
     };
     Decision { timeless: true, ..Decision::new(cause) }
 }
@@ -321,14 +328,13 @@ fn decide<'a>(
     place: &Place<'a>,
     places: &Places<'a>,
 ) -> Decision<'a> {
-    let Some(direction) = direction else { return decide_both_ways(packet, place) };
+    let Some(direction) = direction else { return decide_both_ways(packet, place, places) };
     let remote = Packet::of_flow(direction, packet).remote;
     if is_link_local(remote) {
         return Decision::not_nacl(Detail::LinkLocal);
     }
-    if places.is_same_subnet(place, remote) {
-        let subnet = place.subnet_id.as_deref().unwrap_or("one subnet").to_owned();
-        return Decision::not_nacl(Detail::SameSubnet(subnet));
+    if places.is_same_subnet(place, direction, remote) {
+        return Decision::not_nacl(same_subnet(place));
     }
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
@@ -353,7 +359,15 @@ fn decide<'a>(
 }
 
 /// Without a direction: not the ACL if it allows the packet either way, else undetermined between both lists.
-fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>) -> Decision<'a> {
+fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'a>) -> Decision<'a> {
+    if is_link_local(packet.srcaddr) || is_link_local(packet.dstaddr) {
+        return Decision::not_nacl(Detail::LinkLocal);
+    }
+    let stays =
+        |direction| places.is_same_subnet(place, direction, Packet::of_flow(direction, packet).remote);
+    if stays(Direction::Ingress) && stays(Direction::Egress) {
+        return Decision::not_nacl(same_subnet(place));
+    }
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
         Err(fact) => return Decision::undetermined(Detail::NoNetworkAcl(fact.clone())),
@@ -375,6 +389,10 @@ fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>) -> Decision<'a> {
         detail: Some(Detail::DirectionUnknown(place.interface_id.to_string())),
         ..decision
     }
+}
+
+fn same_subnet(place: &Place<'_>) -> Detail {
+    Detail::SameSubnet(place.subnet_id.as_deref().unwrap_or("one subnet").to_owned())
 }
 
 fn is_link_local(address: IpAddr) -> bool {
@@ -407,6 +425,12 @@ fn what_is_left(conversation: &Conversation, rejected: &[RejectedRecord], places
     }
 }
 
+/// Rejects that have the shape of replies, as conversations.
+pub type PossibleReplies<'a> = Vec<(Conversation, Judged<'a>)>;
+
+/// Rejects that are no replies.
+pub type OtherRejects<'a> = Vec<(UnpairedKind, Judged<'a>)>;
+
 /// Judges rejects that are no replies. With `reject_only` input (no accepted record anywhere), a reject without flags
 /// that has the shape of a reply is taken for a possible one: such results come first, as conversations.
 #[must_use]
@@ -414,7 +438,7 @@ pub fn judge_unpaired<'a>(
     unpaired: &[UnpairedReject],
     reject_only: bool,
     places: &Places<'a>,
-) -> (Vec<(Conversation, Judged<'a>)>, Vec<(UnpairedKind, Judged<'a>)>) {
+) -> (PossibleReplies<'a>, OtherRejects<'a>) {
     let mut possible = Vec::new();
     let mut others = Vec::new();
     for (index, reject) in unpaired.iter().enumerate() {

@@ -8,5 +8,10 @@ mod judge;
 mod place;
 
 pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
-pub use judge::{Cause, Confidence, Detail, Judged, judge_conversations, judge_unpaired};
+pub use judge::{
+    Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
+};
 pub use place::{Place, Places};
+
+#[cfg(test)]
+mod tests;

@@ -54,13 +54,17 @@ impl<'a> Places<'a> {
 
     /// Whether a packet between this interface and `remote` stays inside one subnet, where ACLs are not evaluated.
     ///
-    /// A transit gateway attachment or a gateway load balancer endpoint passes packets on that came from elsewhere:
-    /// for those the ACL is evaluated even inside the subnet (Transit Gateways guide, "Network ACLs for transit
-    /// gateways"; PrivateLink guide).
+    /// A transit gateway attachment or a gateway load balancer endpoint passes packets on: what goes to it is
+    /// evaluated even inside the subnet. What a transit gateway attachment sends into its own subnet is not (Transit
+    /// Gateways guide, "Network ACLs for transit gateways"; `PrivateLink` guide).
     #[must_use]
-    pub fn is_same_subnet(&self, place: &Place<'_>, remote: IpAddr) -> bool {
+    pub fn is_same_subnet(&self, place: &Place<'_>, direction: Direction, remote: IpAddr) -> bool {
         let peer = self.config.interface_with_address(remote, place.vpc_id.as_deref());
-        if place.known.is_some_and(passes_packets_on) || peer.is_some_and(passes_packets_on) {
+        let (to, from) = match direction {
+            Direction::Ingress => (place.known, peer),
+            Direction::Egress => (peer, place.known),
+        };
+        if to.is_some_and(passes_packets_on) || from.is_some_and(is_gateway_load_balancer_endpoint) {
             return false;
         }
         if let Some(subnet) = place.subnet {
@@ -72,7 +76,12 @@ impl<'a> Places<'a> {
 }
 
 fn passes_packets_on(interface: &network::Interface) -> bool {
-    matches!(interface.interface_type.as_deref(), Some("transit_gateway" | "gateway_load_balancer_endpoint"))
+    interface.interface_type.as_deref() == Some("transit_gateway")
+        || is_gateway_load_balancer_endpoint(interface)
+}
+
+fn is_gateway_load_balancer_endpoint(interface: &network::Interface) -> bool {
+    interface.interface_type.as_deref() == Some("gateway_load_balancer_endpoint")
 }
 
 fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {

@@ -52,6 +52,11 @@ pub struct WideRow {
 }
 
 impl WideRow {
+    /// What the record says beyond its identity; 0 when nothing.
+    pub(super) fn says(&self) -> u64 {
+        u64::from(meta(self.tcp_flags, self.flow_direction))
+    }
+
     /// The same row in 32 bytes, if it fits.
     #[inline]
     #[must_use]
@@ -62,13 +67,7 @@ impl WideRow {
         if self.interface.0 > MAX_COMPACT_INTERFACE {
             return None;
         }
-        let mut meta = self.tcp_flags.map_or(0, |flags| u16::from(flags.0) | HAS_FLAGS);
-        meta |= match self.flow_direction {
-            Some(Direction::Ingress) => INGRESS,
-            Some(Direction::Egress) => EGRESS,
-            None => 0,
-        };
-        meta |= if self.context { CONTEXT } else { 0 };
+        let context = if self.context { CONTEXT } else { 0 };
         Some(AcceptedRow {
             srcaddr: srcaddr.to_bits(),
             dstaddr: dstaddr.to_bits(),
@@ -79,12 +78,29 @@ impl WideRow {
             srcport: self.packet.srcport,
             dstport: self.packet.dstport,
             seconds: u16::try_from(self.span.end.seconds_since(self.span.start)).ok()?,
-            meta,
+            meta: meta(self.tcp_flags, self.flow_direction) | context,
         })
     }
 }
 
+/// Flags and direction, and whether the format has them, in 11 bits.
+#[inline]
+pub(super) fn meta(tcp_flags: Option<TcpFlags>, flow_direction: Option<Direction>) -> u16 {
+    let direction = match flow_direction {
+        Some(Direction::Ingress) => INGRESS,
+        Some(Direction::Egress) => EGRESS,
+        None => 0,
+    };
+    tcp_flags.map_or(0, |flags| u16::from(flags.0) | HAS_FLAGS) | direction
+}
+
 impl AcceptedRow {
+    /// What the record says beyond its identity; 0 when nothing.
+    #[inline]
+    pub(super) fn says(&self) -> u64 {
+        u64::from(self.meta & (HAS_FLAGS | INGRESS | EGRESS | 0xff))
+    }
+
     /// The row at full width.
     #[must_use]
     pub fn widen(&self) -> WideRow {
@@ -204,8 +220,8 @@ mod tests {
             };
             let fits = interface < 1 << 24
                 && seconds <= i64::from(u16::MAX)
-                && counts.0 <= u64::from(u32::MAX)
-                && counts.1 <= u64::from(u32::MAX);
+                && u32::try_from(counts.0).is_ok()
+                && u32::try_from(counts.1).is_ok();
             prop_assert_eq!(row.compact().is_some(), fits);
             if let Some(compact) = row.compact() {
                 prop_assert_eq!(compact.widen(), row);

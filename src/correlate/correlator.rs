@@ -39,10 +39,11 @@ pub struct Correlator {
     settled: Settled,
     seen: Seen,
     skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
+    skip_data_spans: usize,
     /// Nothing that started before this moment may come any more.
     earliest_to_come: Option<Timestamp>,
-    /// The longest capture window of an accepted record so far.
-    longest_seconds: i64,
+    /// The moment last given to [`Self::retire`].
+    retired_before: Option<Timestamp>,
     totals: Totals,
 }
 
@@ -51,6 +52,14 @@ pub struct Correlator {
 struct Bucket {
     rows: Vec<AcceptedRow>,
     wide: Vec<WideRow>,
+    /// Earliest `start`: a long capture window ends in a later bucket than it begins.
+    earliest_start: Option<i64>,
+}
+
+impl Bucket {
+    fn note_start(&mut self, start: i64) {
+        self.earliest_start = Some(self.earliest_start.map_or(start, |known| known.min(start)));
+    }
 }
 
 /// Counts over all batches.
@@ -117,8 +126,9 @@ impl Correlator {
             settled: Settled::default(),
             seen: Seen::default(),
             skip_data: BTreeMap::new(),
+            skip_data_spans: 0,
             earliest_to_come: None,
-            longest_seconds: 0,
+            retired_before: None,
             totals: Totals::default(),
         }
     }
@@ -137,7 +147,8 @@ impl Correlator {
         counts.transit_gateway += batch.counts.transit_gateway;
         counts.unpairable_accepted += batch.counts.unpairable_accepted;
         counts.unpairable_rejected += batch.counts.unpairable_rejected;
-        counts.unpairable_rejected_packets += batch.counts.unpairable_rejected_packets;
+        counts.unpairable_rejected_packets =
+            counts.unpairable_rejected_packets.saturating_add(batch.counts.unpairable_rejected_packets);
         self.totals.span = match (self.totals.span, batch.span) {
             (Some(a), Some(b)) => Some(a.union(b)),
             (a, b) => a.or(b),
@@ -147,26 +158,32 @@ impl Correlator {
         let index_of = |local: InterfaceIndex| indexes[local.0 as usize];
         self.absorb_accepted(&batch, &index_of);
         for mut row in batch.rejected {
-            if !self.seen.insert(row.record.span.start.0, row.identity) {
+            let start = row.record.span.start.0;
+            if self.seen.insert(start, row.identity) {
+                self.totals.rejected += 1;
+                if self.is_full() {
+                    let packets = &mut self.totals.dropped_rejected_packets;
+                    *packets = packets.saturating_add(row.record.packets);
+                    self.totals.dropped_rejected += 1;
+                    continue;
+                }
+            } else {
                 self.totals.duplicates += 1;
-                continue;
-            }
-            self.totals.rejected += 1;
-            if self.is_full() {
-                self.totals.dropped_rejected += 1;
-                self.totals.dropped_rejected_packets += row.record.packets;
-                continue;
+                if self.is_full() || !self.says_more(start, row.identity, row.says()) {
+                    continue;
+                }
             }
             row.interface = index_of(row.interface);
-            self.rejects.insert(row);
+            self.rejects.insert(&row);
         }
         for row in batch.status {
-            if !self.seen.insert(row.span.start.0, row.identity) {
+            if row.identity.is_some_and(|identity| !self.seen.insert(row.span.start.0, identity)) {
                 self.totals.duplicates += 1;
             } else if row.skip_data {
                 self.totals.skip_data += 1;
                 if let Some(local) = row.interface {
-                    self.skip_data.entry(index_of(local)).or_default().insert(row.span);
+                    let fresh = self.skip_data.entry(index_of(local)).or_default().insert(row.span);
+                    self.skip_data_spans += usize::from(fresh);
                 }
             } else {
                 self.totals.no_data += 1;
@@ -179,11 +196,10 @@ impl Correlator {
         let full = self.is_full();
         let mut current: Option<(i64, Bucket)> = None;
         for (row, identity) in batch.accepted.iter().zip(&batch.accepted_identities) {
-            if !self.count_accepted(row.start(), *identity, row.is_context(), full) {
+            if !self.count_accepted(row.start(), *identity, row.says(), row.is_context(), full) {
                 continue;
             }
             let at = row.end().div_euclid(BUCKET_SECONDS);
-            self.longest_seconds = self.longest_seconds.max(row.end() - row.start());
             if current.as_ref().is_none_or(|(bucket, _)| *bucket != at) {
                 if let Some((at, bucket)) = current.take() {
                     self.buckets.insert(at, bucket);
@@ -191,6 +207,7 @@ impl Correlator {
                 current = Some((at, self.buckets.remove(&at).unwrap_or_default()));
             }
             let Some((_, bucket)) = current.as_mut() else { continue };
+            bucket.note_start(row.start());
             let interface = index_of(row.interface());
             if let Some(row) = row.with_interface(interface) {
                 bucket.rows.push(row);
@@ -204,11 +221,12 @@ impl Correlator {
             self.buckets.insert(at, bucket);
         }
         for (row, identity) in &batch.wide {
-            if self.count_accepted(row.span.start.0, *identity, row.context, full) {
+            if self.count_accepted(row.span.start.0, *identity, row.says(), row.context, full) {
                 let at = row.span.end.0.div_euclid(BUCKET_SECONDS);
-                self.longest_seconds = self.longest_seconds.max(row.span.end.seconds_since(row.span.start));
                 let row = WideRow { interface: index_of(row.interface), ..*row };
-                self.buckets.entry(at).or_default().wide.push(row);
+                let bucket = self.buckets.entry(at).or_default();
+                bucket.note_start(row.span.start.0);
+                bucket.wide.push(row);
                 self.waiting_wide += 1;
             }
         }
@@ -216,14 +234,21 @@ impl Correlator {
 
     /// Counts an accepted record; `true` when it is to wait for rejects.
     #[inline]
-    fn count_accepted(&mut self, start: i64, identity: u64, context: bool, full: bool) -> bool {
+    fn count_accepted(&mut self, start: i64, identity: u64, says: u64, context: bool, full: bool) -> bool {
         if !self.seen.insert(start, identity) {
             self.totals.duplicates += u64::from(!context);
-            return false;
+            return !full && self.says_more(start, identity, says);
         }
         self.totals.accepted += u64::from(!context);
         self.totals.dropped_accepted += u64::from(full);
         !full
+    }
+
+    /// Whether a copy of a record may say what the copies before it did not, being in another format. Such a copy is
+    /// counted as the duplicate it is, and its flags are heard all the same: the order of input must not decide.
+    fn says_more(&mut self, start: i64, identity: u64, says: u64) -> bool {
+        says != 0
+            && self.seen.insert(start, (identity ^ says).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
     }
 
     fn is_full(&self) -> bool {
@@ -237,31 +262,30 @@ impl Correlator {
         rows + rows / 2
             + self.seen.bytes()
             + self.rejects.bytes()
-            + self.settled.conversations.len() * (size_of::<Conversation>() + 64)
-            + self.settled.unpaired.len() * (size_of::<UnpairedReject>() + 64)
+            + self.settled.bytes()
             + self.interfaces.len() * 192
+            + self.skip_data_spans * size_of::<Span>() * 2
     }
 
     /// Joins and forgets what nothing to come can match, now that no record that started before `earliest` will.
     pub fn retire(&mut self, earliest: Timestamp) {
-        if self.earliest_to_come.is_some_and(|known| known >= earliest) {
+        if self.retired_before.is_some_and(|known| known >= earliest) {
             return;
         }
+        self.retired_before = Some(earliest);
         let window = self.options.match_window_seconds;
-        let horizon = earliest.plus_seconds(-window);
         // A bucket goes when all of it ended before the horizon.
-        let first_kept = horizon.0.div_euclid(BUCKET_SECONDS);
+        let first_kept = earliest.plus_seconds(-window).0.div_euclid(BUCKET_SECONDS);
         let kept = self.buckets.split_off(&first_kept);
         let done = std::mem::replace(&mut self.buckets, kept);
-        let probed = !done.is_empty();
+        let mut forgot = !done.is_empty();
         self.probe(done.into_values());
-        if probed {
-            self.rejects.settle_before(
-                Timestamp(first_kept * BUCKET_SECONDS - window),
-                window,
-                &mut self.settled,
-            );
-            self.seen.forget_before(earliest.0);
+        // A reject goes when no row that waits or is still to come can be near it.
+        let waiting = self.buckets.values().filter_map(|bucket| bucket.earliest_start).min();
+        let horizon = waiting.map_or(earliest, |start| earliest.min(Timestamp(start))).plus_seconds(-window);
+        forgot |= self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
+        forgot |= self.seen.forget_before(earliest.0);
+        if forgot {
             self.earliest_to_come = Some(earliest);
         }
     }
@@ -288,28 +312,31 @@ impl Correlator {
     pub fn finish(mut self) -> Correlated {
         let rest = std::mem::take(&mut self.buckets);
         self.probe(rest.into_values());
-        self.rejects.settle_all(self.options.match_window_seconds, &mut self.settled);
-        let interfaces = self.interfaces.into_interfaces();
-        let name = |index: InterfaceIndex| &interfaces[index.0 as usize].interface_id;
-        let Settled { mut conversations, mut unpaired } = self.settled;
+        let window = self.options.match_window_seconds;
+        self.rejects.settle_all(window, &self.interfaces, &mut self.settled);
+        let (interfaces, renumbered) = self.interfaces.in_order();
+        let new = |index: InterfaceIndex| renumbered[index.0 as usize];
+        let Settled { mut conversations, mut unpaired, .. } = self.settled;
+        for conversation in &mut conversations {
+            conversation.interface = new(conversation.interface);
+            if let Some(request) = &mut conversation.request {
+                request.other_interface = request.other_interface.map(new);
+            }
+        }
         conversations.sort_unstable_by(|a, b| {
-            (name(a.interface), a.packet, &a.rejected).cmp(&(name(b.interface), b.packet, &b.rejected))
+            (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
         });
-        unpaired.sort_unstable_by(|a, b| {
-            (name(a.interface), a.packet, a.kind, &a.rejected).cmp(&(
-                name(b.interface),
-                b.packet,
-                b.kind,
-                &b.rejected,
-            ))
-        });
+        for reject in &mut unpaired {
+            reject.interface = new(reject.interface);
+        }
+        let unpaired = merge_unpaired(unpaired);
         Correlated {
             conversations,
             unpaired,
             skip_data: self
                 .skip_data
                 .into_iter()
-                .map(|(at, spans)| (at, spans.into_iter().collect()))
+                .map(|(at, spans)| (new(at), spans.into_iter().collect()))
                 .collect(),
             accepted: self.totals.accepted + self.totals.counts.unpairable_accepted,
             rejected: self.totals.rejected + self.totals.counts.unpairable_rejected,
@@ -324,4 +351,22 @@ impl Correlator {
             interfaces,
         }
     }
+}
+
+/// One flow's rejects may have been decided in parts, as time went by: here they are one again.
+fn merge_unpaired(mut parts: Vec<UnpairedReject>) -> Vec<UnpairedReject> {
+    let key = |part: &UnpairedReject| (part.interface, part.packet, part.kind, part.flow);
+    parts.sort_unstable_by(|a, b| (key(a), &a.rejected).cmp(&(key(b), &b.rejected)));
+    parts.dedup_by(|part, kept| {
+        if key(part) != key(kept) {
+            return false;
+        }
+        kept.rejected.append(&mut part.rejected);
+        kept.flow_direction = match (kept.flow_direction, part.flow_direction) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        true
+    });
+    parts
 }

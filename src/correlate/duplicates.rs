@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 /// Seconds of `start` that share one set.
 const SLICE_SECONDS: i64 = 256;
 
-/// Slots of the smallest set.
-const SMALLEST: usize = 1024;
+/// Slots of the smallest set: a quiet network's year has a hundred thousand slices with a few records each.
+const SMALLEST: usize = 16;
 
 /// The identities of the records seen, by time.
 #[derive(Debug, Default)]
@@ -38,8 +38,9 @@ impl Seen {
         set.insert(identity)
     }
 
-    /// Forgets the records that started before this moment: no copy of them can come any more.
-    pub(super) fn forget_before(&mut self, start: i64) {
+    /// Forgets the records that started before this moment: no copy of them can come any more. `true` if any were
+    /// forgotten.
+    pub(super) fn forget_before(&mut self, start: i64) -> bool {
         let mut freed = 0;
         self.slices.retain(|slice, set| {
             let keep = (slice + 1) * SLICE_SECONDS > start;
@@ -47,6 +48,7 @@ impl Seen {
             keep
         });
         self.slots -= freed;
+        freed > 0
     }
 
     /// Bytes held.
@@ -104,7 +106,7 @@ mod tests {
     fn a_set_that_grows_keeps_what_it_had() {
         let mut seen = Seen::default();
         // Hashes that collide in their lower bits, and the one that stands for a free slot.
-        let identities = || (0..2_000_u64).map(|n| n << 20 | n % 7);
+        let identities = || (0..2_000_u64).map(|n| (n << 20) | (n % 7));
         assert!(identities().all(|identity| seen.insert(1000, identity)));
         assert!(!identities().any(|identity| seen.insert(1000, identity)));
     }

@@ -54,7 +54,8 @@ pub struct MalformedLine {
 pub(super) struct StatusRow {
     pub(super) interface: Option<InterfaceIndex>,
     pub(super) span: Span,
-    pub(super) identity: u64,
+    /// `None` where the format lacks what tells two such records apart: then none is taken for a copy.
+    pub(super) identity: Option<u64>,
     pub(super) skip_data: bool,
 }
 
@@ -88,7 +89,6 @@ pub struct Gatherer<'a> {
     match_window_seconds: i64,
     batch: Batch,
     by_name: HashMap<Box<[u8]>, InterfaceIndex>,
-    admitted: Vec<bool>,
     name_hashes: Vec<u64>,
     last: Option<InterfaceIndex>,
     hasher: FixedState,
@@ -103,7 +103,6 @@ impl<'a> Gatherer<'a> {
             match_window_seconds,
             batch: Batch::default(),
             by_name: HashMap::new(),
-            admitted: Vec::new(),
             name_hashes: Vec::new(),
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
@@ -113,7 +112,6 @@ impl<'a> Gatherer<'a> {
     /// The rows so far; the next ones go into a new batch.
     pub fn take(&mut self) -> Batch {
         self.by_name.clear();
-        self.admitted.clear();
         self.name_hashes.clear();
         self.last = None;
         std::mem::take(&mut self.batch)
@@ -146,28 +144,29 @@ impl<'a> Gatherer<'a> {
             vpc_id: record.vpc_id.map(Into::into),
             own_address: OwnAddress::default(),
         });
-        self.admitted.push(self.selection.admits_place(name, record.subnet_id, record.vpc_id));
         let mut hasher = self.hasher.build_hasher();
         hasher.write(name);
         self.name_hashes.push(hasher.finish());
         index
     }
 
-    /// Learns where an interface is from a record that says so, if none before did.
+    /// Learns where an interface is from a record that says so.
+    #[inline]
     fn place(&mut self, index: InterfaceIndex, record: &FlowRecord<'_>) {
-        let at = index.0 as usize;
-        let interface = &mut self.batch.interfaces[at];
-        let news = (interface.subnet_id.is_none() && record.subnet_id.is_some())
-            || (interface.vpc_id.is_none() && record.vpc_id.is_some());
-        if news {
-            interface.subnet_id = interface.subnet_id.take().or_else(|| record.subnet_id.map(Into::into));
-            interface.vpc_id = interface.vpc_id.take().or_else(|| record.vpc_id.map(Into::into));
-            self.admitted[at] = self.selection.admits_place(
-                &interface.interface_id,
-                interface.subnet_id.as_deref(),
-                interface.vpc_id.as_deref(),
-            );
-        }
+        let interface = &mut self.batch.interfaces[index.0 as usize];
+        learn(&mut interface.subnet_id, record.subnet_id);
+        learn(&mut interface.vpc_id, record.vpc_id);
+    }
+
+    /// Whether the place filters let a record through. By what the record itself says: what others say of its
+    /// interface would depend on how the input is cut into chunks.
+    #[inline]
+    fn admits_place(&self, record: &FlowRecord<'_>) -> bool {
+        self.selection.places.is_empty()
+            || record
+                .interface_id
+                .or(record.resource_id)
+                .is_some_and(|name| self.selection.admits_place(name, record.subnet_id, record.vpc_id))
     }
 
     fn status_record(&mut self, record: &FlowRecord<'_>) {
@@ -177,14 +176,13 @@ impl<'a> Gatherer<'a> {
             (Some(at), None) | (None, Some(at)) => Span { start: at, end: at },
             (None, None) => Span { start: Timestamp(0), end: Timestamp(0) },
         };
-        let admitted =
-            interface.map_or(self.selection.places.is_empty(), |index| self.admitted[index.0 as usize]);
-        if !admitted || !self.selection.admits_time(span) {
+        if !self.admits_place(record) || !self.selection.admits_time(span) {
             self.batch.counts.filtered += 1;
             return;
         }
         let skip_data = record.log_status == LogStatus::SkipData;
-        let identity = self.status_identity(interface, skip_data, span);
+        let distinct = interface.is_some() && (record.start.is_some() || record.end.is_some());
+        let identity = distinct.then(|| self.status_identity(interface, skip_data, span));
         self.note_start(span);
         self.batch.status.push(StatusRow { interface, span, identity, skip_data });
     }
@@ -198,16 +196,19 @@ impl<'a> Gatherer<'a> {
             return;
         };
         let at = interface.0 as usize;
-        self.batch.interfaces[at].own_address.observe(&flow, record.flow_direction);
-        let packet = FiveTuple {
-            srcaddr: record.pkt_srcaddr.unwrap_or(flow.srcaddr),
-            dstaddr: record.pkt_dstaddr.unwrap_or(flow.dstaddr),
-            ..flow
+        if record.interface_id.is_some() {
+            // A regional NAT gateway is no interface: no address is common to its records.
+            self.batch.interfaces[at].own_address.observe(&flow, record.flow_direction);
+        }
+        // With one packet-level address only, a request and its reply would not mirror each other.
+        let packet = match (record.pkt_srcaddr, record.pkt_dstaddr) {
+            (Some(srcaddr), Some(dstaddr)) => FiveTuple { srcaddr, dstaddr, ..flow },
+            _ => flow,
         };
         let span = Span { start, end };
         let counts = self.selection.admits_time(span);
         let context = !counts && !rejected && self.selection.is_context(span, self.match_window_seconds);
-        if !self.admitted[at] || !(counts || context) || !self.selection.admits_flow(&flow, &packet) {
+        if !self.admits_place(record) || !(counts || context) || !self.selection.admits_flow(&flow, &packet) {
             self.batch.counts.filtered += 1;
             return;
         }
@@ -271,7 +272,8 @@ impl<'a> Gatherer<'a> {
             self.batch.counts.filtered += 1;
         } else if rejected {
             self.batch.counts.unpairable_rejected += 1;
-            self.batch.counts.unpairable_rejected_packets += record.packets.unwrap_or(0);
+            let packets = &mut self.batch.counts.unpairable_rejected_packets;
+            *packets = packets.saturating_add(record.packets.unwrap_or(0));
         } else {
             self.batch.counts.unpairable_accepted += 1;
         }
@@ -318,6 +320,16 @@ impl<'a> Gatherer<'a> {
         hasher.write_u64(1 << 16 | u64::from(skip_data));
         hasher.write_i64(span.start.0 << 32 ^ span.end.0);
         hasher.finish()
+    }
+}
+
+/// Of contradicting places the first in alphabetical order is kept, so that the order of records does not matter.
+#[inline]
+fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) {
+    if let Some(said) = said
+        && known.as_deref().is_none_or(|known| said < known)
+    {
+        *known = Some(said.into());
     }
 }
 

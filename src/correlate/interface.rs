@@ -45,13 +45,19 @@ enum Candidates {
 
 impl OwnAddress {
     /// Takes one record into account; its direction, where the format has it, tells at once.
+    ///
+    /// An interface may have several IPv6 addresses and logs each as it is: what is common to all its IPv6 records
+    /// can be a peer's address. So only the direction field tells there.
     #[inline]
     pub fn observe(&mut self, flow: &FiveTuple, direction: Option<Direction>) {
+        if direction.is_none() && flow.srcaddr.is_ipv6() {
+            return;
+        }
         let seen = match direction {
             Some(Direction::Ingress) => Candidates::One(flow.dstaddr),
             Some(Direction::Egress) => Candidates::One(flow.srcaddr),
             None if flow.srcaddr == flow.dstaddr => Candidates::One(flow.srcaddr),
-            None => Candidates::Two(flow.srcaddr, flow.dstaddr),
+            None => Candidates::Two(flow.srcaddr.min(flow.dstaddr), flow.srcaddr.max(flow.dstaddr)),
         };
         let family = if flow.srcaddr.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
         *family = family.intersect(seen);
@@ -131,8 +137,20 @@ impl InterfaceTable {
         self.interfaces.len()
     }
 
-    pub(super) fn into_interfaces(self) -> Vec<Interface> {
-        self.interfaces
+    /// What the log calls an interface.
+    pub(super) fn name(&self, index: InterfaceIndex) -> &[u8] {
+        &self.interfaces[index.0 as usize].interface_id
+    }
+
+    /// All interfaces by name, and for each number so far its new one: the order of input leaves no trace.
+    pub(super) fn in_order(self) -> (Vec<Interface>, Vec<InterfaceIndex>) {
+        let mut interfaces: Vec<_> = self.interfaces.into_iter().enumerate().collect();
+        interfaces.sort_unstable_by(|(_, a), (_, b)| a.interface_id.cmp(&b.interface_id));
+        let mut renumbered = vec![InterfaceIndex(0); interfaces.len()];
+        for (new, (old, _)) in interfaces.iter().enumerate() {
+            renumbered[*old] = InterfaceIndex(u32::try_from(new).unwrap_or(u32::MAX));
+        }
+        (interfaces.into_iter().map(|(_, interface)| interface).collect(), renumbered)
     }
 }
 
@@ -181,5 +199,16 @@ mod tests {
         own.observe(&flow("2001:db8::1", "2001:db8::2"), None);
         assert_eq!(own.address(IpAddr::from([0, 0, 0, 0])), "10.0.0.5".parse().ok());
         assert_eq!(own.address("::".parse().expect("address")), None);
+    }
+
+    #[test]
+    fn a_peer_of_two_ipv6_addresses_is_not_taken_for_the_interface() {
+        let like = "::".parse().expect("address");
+        let mut own = OwnAddress::default();
+        own.observe(&flow("2001:db8::1", "2001:db8:9::9"), None);
+        own.observe(&flow("2001:db8::2", "2001:db8:9::9"), None);
+        assert_eq!(own.address(like), None);
+        own.observe(&flow("2001:db8::2", "2001:db8:9::9"), Some(Direction::Egress));
+        assert_eq!(own.address(like), "2001:db8::2".parse().ok());
     }
 }

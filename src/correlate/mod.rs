@@ -13,6 +13,7 @@ mod correlator;
 mod duplicates;
 mod gather;
 mod interface;
+mod nearby;
 mod reject;
 mod selection;
 

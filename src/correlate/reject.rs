@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::accepted::{AcceptedRow, WideRow};
+use super::accepted::{AcceptedRow, WideRow, meta};
 use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
-use super::interface::InterfaceIndex;
+use super::interface::{InterfaceIndex, InterfaceTable};
+use super::nearby::Nearby;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
+use crate::record::RejectReason;
 
 /// A rejected record as a batch hands it over.
 #[derive(Debug, Clone)]
@@ -23,6 +25,19 @@ pub(super) struct RejectedRow {
     pub(super) identity: u64,
 }
 
+impl RejectedRow {
+    /// What the record says beyond its identity; 0 when nothing.
+    pub(super) fn says(&self) -> u64 {
+        let reason = match self.record.reject_reason {
+            None => 0,
+            Some(RejectReason::BlockPublicAccess) => 1,
+            Some(RejectReason::EncryptionControls) => 2,
+            Some(RejectReason::Other) => 3,
+        };
+        u64::from(meta(self.record.tcp_flags, self.flow_direction)) | reason << 16
+    }
+}
+
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug)]
 struct Entry {
@@ -30,9 +45,22 @@ struct Entry {
     interface: InterfaceIndex,
     flow: FiveTuple,
     packet: FiveTuple,
-    flow_direction: Option<Direction>,
-    rejected: Vec<RejectedRecord>,
+    rejected: Vec<Stored>,
+    /// Whether a rejected record says that it went in, or out.
+    directions: [bool; 2],
+    /// Latest `end` of a rejected record.
+    last_end: Timestamp,
+    /// When the rejected records were; made when it is first asked for.
+    times: Option<Nearby>,
     hits: Vec<Hit>,
+}
+
+/// A rejected record in the table.
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    identity: u64,
+    flow_direction: Option<Direction>,
+    record: RejectedRecord,
 }
 
 /// An accepted record of the same conversation, inside the match window of a rejected one.
@@ -42,7 +70,7 @@ struct Hit {
     relation: Relation,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Relation {
     /// The other direction, on the same interface: the request.
     Reverse,
@@ -59,6 +87,7 @@ pub(super) struct RejectTable {
     /// One bit for each hash that may be in the table; most accepted records stop here.
     filter: Vec<u64>,
     records: usize,
+    hits: usize,
 }
 
 /// What leaves the table.
@@ -66,33 +95,47 @@ pub(super) struct RejectTable {
 pub(super) struct Settled {
     pub(super) conversations: Vec<Conversation>,
     pub(super) unpaired: Vec<UnpairedReject>,
+    records: usize,
+}
+
+impl Settled {
+    pub(super) fn bytes(&self) -> usize {
+        self.conversations.len() * size_of::<Conversation>()
+            + self.unpaired.len() * size_of::<UnpairedReject>()
+            + self.records * size_of::<RejectedRecord>()
+    }
 }
 
 impl RejectTable {
-    pub(super) fn insert(&mut self, row: RejectedRow) {
+    pub(super) fn insert(&mut self, row: &RejectedRow) {
         let hash = conversation_hash(&row.packet);
         self.records += 1;
-        let found =
-            self.table.find_mut(hash, |entry| entry.interface == row.interface && entry.packet == row.packet);
+        let stored =
+            Stored { identity: row.identity, flow_direction: row.flow_direction, record: row.record };
+        let end = row.record.span.end;
+        // The same packets may pass an appliance's interface twice, in and out: the logged addresses tell.
+        let found = self.table.find_mut(hash, |entry| {
+            entry.interface == row.interface && entry.packet == row.packet && entry.flow == row.flow
+        });
         if let Some(entry) = found {
-            // Two formats on one interface: whichever says more counts, in whatever order they came.
-            entry.flow = entry.flow.min(row.flow);
-            entry.flow_direction = match (entry.flow_direction, row.flow_direction) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-            entry.rejected.push(row.record);
+            entry.last_end = entry.last_end.max(end);
+            entry.note_direction(row.flow_direction);
+            entry.times = None;
+            entry.rejected.push(stored);
             return;
         }
-        let entry = Entry {
+        let mut entry = Entry {
             hash,
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
-            flow_direction: row.flow_direction,
-            rejected: vec![row.record],
+            rejected: vec![stored],
+            directions: [false; 2],
+            last_end: end,
+            times: None,
             hits: Vec::new(),
         };
+        entry.note_direction(row.flow_direction);
         self.table.insert_unique(hash, entry, |entry| entry.hash);
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
@@ -107,7 +150,9 @@ impl RejectTable {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.table.capacity() * (size_of::<Entry>() + 8) + self.records * size_of::<RejectedRecord>()
+        // Vectors grow by doubling: half as much again on average. Times are kept in a list of their own.
+        let lists = self.records * (size_of::<Stored>() + size_of::<Span>()) + self.hits * size_of::<Hit>();
+        self.table.capacity() * (size_of::<Entry>() + 8) + lists + lists / 2
     }
 
     /// Lets a compact row probe the table.
@@ -131,37 +176,47 @@ impl RejectTable {
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
         for entry in self.table.iter_hash_mut(hash) {
             let Some(relation) = entry.relation(row) else { continue };
-            if entry.rejected.iter().any(|record| record.span.gap(row.span) <= match_window_seconds) {
+            let rejected = &entry.rejected;
+            let times = entry
+                .times
+                .get_or_insert_with(|| Nearby::new(rejected.iter().map(|stored| stored.record.span)));
+            if times.any_within(row.span, match_window_seconds) {
                 entry.hits.push(Hit { row: *row, relation });
+                self.hits += 1;
             }
         }
     }
 
-    /// Takes out the flows whose last rejected record ended before `horizon`, decided.
+    /// Takes out the flows whose last rejected record ended before `horizon`, decided. `true` if there were any.
     pub(super) fn settle_before(
         &mut self,
         horizon: Timestamp,
         match_window_seconds: i64,
+        interfaces: &InterfaceTable,
         into: &mut Settled,
-    ) {
-        let done: Vec<Entry> = self
-            .table
-            .extract_if(|entry| entry.rejected.iter().all(|record| record.span.end < horizon))
-            .collect();
+    ) -> bool {
+        let done: Vec<Entry> = self.table.extract_if(|entry| entry.last_end < horizon).collect();
         if done.is_empty() {
-            return;
+            return false;
         }
         for entry in done {
             self.records -= entry.rejected.len();
-            entry.settle(match_window_seconds, into);
+            self.hits -= entry.hits.len();
+            entry.settle(match_window_seconds, interfaces, into);
         }
         self.rebuild_filter();
+        true
     }
 
     /// Decides everything that is left.
-    pub(super) fn settle_all(mut self, match_window_seconds: i64, into: &mut Settled) {
+    pub(super) fn settle_all(
+        mut self,
+        match_window_seconds: i64,
+        interfaces: &InterfaceTable,
+        into: &mut Settled,
+    ) {
         for entry in self.table.drain() {
-            entry.settle(match_window_seconds, into);
+            entry.settle(match_window_seconds, interfaces, into);
         }
     }
 
@@ -190,12 +245,17 @@ impl RejectTable {
 
 #[inline]
 fn filter_place(hash: u64, words: usize) -> (usize, u64) {
-    #[expect(clippy::cast_possible_truncation, reason = "any part of the hash will do")]
     let word = (hash >> 12) as usize & words.wrapping_sub(1);
     (word, 1 << (hash >> 6 & 63))
 }
 
 impl Entry {
+    fn note_direction(&mut self, flow_direction: Option<Direction>) {
+        if let Some(direction) = flow_direction {
+            self.directions[direction as usize] = true;
+        }
+    }
+
     fn relation(&self, row: &WideRow) -> Option<Relation> {
         if row.packet == self.packet {
             return (row.interface == self.interface).then_some(Relation::Same);
@@ -208,133 +268,256 @@ impl Entry {
         }
         // The peer's own interface sees the same conversation the other way round; only a request that went the
         // opposite way through another interface of this side is meant, and only the direction field can tell.
-        let opposite = self.flow_direction.map(Direction::opposite);
-        (opposite.is_some() && row.flow_direction == opposite).then_some(Relation::ReverseElsewhere)
+        let opposite = row.flow_direction?.opposite();
+        self.directions[opposite as usize].then_some(Relation::ReverseElsewhere)
     }
 
     /// Decides record by record, then gathers the replies into conversations.
-    fn settle(mut self, match_window_seconds: i64, into: &mut Settled) {
-        self.rejected.sort_unstable();
-        let mut replies: Vec<RejectedRecord> = Vec::new();
-        let mut others: Vec<(UnpairedKind, RejectedRecord)> = Vec::new();
-        for record in std::mem::take(&mut self.rejected) {
-            match self.kind_of(&record, match_window_seconds) {
-                None => replies.push(record),
-                Some(kind) => others.push((kind, record)),
+    fn settle(self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
+        let hits = merge_hits(self.hits);
+        let around = Around::new(&hits);
+        let is_tcp = self.packet.protocol == Protocol::TCP;
+        let mut replies: Vec<Stored> = Vec::new();
+        let mut others: [Vec<Stored>; 3] = Default::default();
+        let rejected = merge_copies(self.rejected);
+        into.records += rejected.len();
+        for stored in rejected {
+            match around.kind_of(&stored, is_tcp, match_window_seconds) {
+                None => replies.push(stored),
+                Some(kind) => others[kind as usize].push(stored),
             }
         }
-        for group in split_by_gap(replies, match_window_seconds) {
-            into.conversations.push(self.conversation(group, match_window_seconds));
+        let mut drafts = split_by_gap(&replies, match_window_seconds);
+        for hit in &hits {
+            let span = hit.row.span;
+            // Records of one draft lie so close that whatever is near its span is near one of them.
+            let first = drafts
+                .partition_point(|draft| span.start.seconds_since(draft.span.end) > match_window_seconds);
+            let near = |draft: &&mut Draft| draft.span.start.seconds_since(span.end) <= match_window_seconds;
+            for draft in drafts[first..].iter_mut().take_while(near) {
+                draft.add(hit, interfaces);
+            }
         }
+        into.conversations.extend(drafts.into_iter().map(|draft| Conversation {
+            interface: self.interface,
+            reply: self.flow,
+            packet: self.packet,
+            flow_direction: draft.flow_direction,
+            request: draft.request.or(draft.request_elsewhere),
+            accepted_reply: draft.accepted_reply,
+            closing_since: draft.closing_since,
+            idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
+            rejected: draft.rejected,
+        }));
         for kind in [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited] {
-            let rejected: Vec<_> =
-                others.iter().filter(|(k, _)| *k == kind).map(|(_, record)| *record).collect();
-            if !rejected.is_empty() {
+            let stored = &others[kind as usize];
+            if !stored.is_empty() {
                 into.unpaired.push(UnpairedReject {
                     interface: self.interface,
                     flow: self.flow,
                     packet: self.packet,
-                    flow_direction: self.flow_direction,
+                    flow_direction: stored.iter().filter_map(|stored| stored.flow_direction).min(),
                     kind,
-                    rejected,
+                    rejected: stored.iter().map(|stored| stored.record).collect(),
                 });
             }
         }
     }
+}
+
+/// What formats say differently of one record is put together. The result is in time order.
+fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
+    rejected.sort_unstable_by_key(|stored| stored.identity);
+    rejected.dedup_by(|copy, kept| {
+        if copy.identity != kept.identity {
+            return false;
+        }
+        kept.flow_direction = least(kept.flow_direction, copy.flow_direction);
+        kept.record.tcp_flags = either_flags(kept.record.tcp_flags, copy.record.tcp_flags);
+        kept.record.reject_reason = least(kept.record.reject_reason, copy.record.reject_reason);
+        true
+    });
+    rejected.sort_unstable_by_key(|stored| (stored.record, stored.flow_direction));
+    rejected
+}
+
+/// The same for accepted records: of one interface, one tuple, one window and one size.
+fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
+    let key = |hit: &Hit| (hit.row.interface, hit.relation, hit.row.span, hit.row.packets, hit.row.bytes);
+    hits.sort_unstable_by_key(|hit| (key(hit), hit.row.flow_direction, hit.row.tcp_flags));
+    hits.dedup_by(|copy, kept| {
+        let directions = (copy.row.flow_direction, kept.row.flow_direction);
+        if key(copy) != key(kept) || matches!(directions, (Some(a), Some(b)) if a != b) {
+            return false;
+        }
+        kept.row.flow_direction = least(directions.0, directions.1);
+        kept.row.tcp_flags = either_flags(kept.row.tcp_flags, copy.row.tcp_flags);
+        true
+    });
+    hits
+}
+
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(TcpFlags(a.0 | b.0)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The times of the accepted records around the rejected ones, by what they tell.
+#[derive(Debug)]
+struct Around {
+    requests: Nearby,
+    /// Requests through another interface that went in, and that went out.
+    elsewhere: [Nearby; 2],
+    /// A SYN in the rejected direction or a SYN-ACK in the other one makes this side the requester.
+    this_side_began: Nearby,
+    other_side_began: Nearby,
+}
+
+impl Around {
+    fn new(hits: &[Hit]) -> Self {
+        let of = |test: &dyn Fn(&Hit) -> bool| {
+            Nearby::new(hits.iter().filter(|hit| test(hit)).map(|hit| hit.row.span))
+        };
+        let says = |hit: &Hit, relation, test: fn(TcpFlags) -> bool| {
+            hit.relation == relation && hit.row.tcp_flags.is_some_and(test)
+        };
+        let elsewhere = |direction| {
+            of(&|hit| hit.relation == Relation::ReverseElsewhere && hit.row.flow_direction == Some(direction))
+        };
+        Self {
+            requests: of(&|hit| hit.relation == Relation::Reverse),
+            elsewhere: [elsewhere(Direction::Ingress), elsewhere(Direction::Egress)],
+            this_side_began: of(&|hit| {
+                says(hit, Relation::Same, TcpFlags::is_pure_syn)
+                    || says(hit, Relation::Reverse, TcpFlags::has_syn_ack)
+            }),
+            other_side_began: of(&|hit| {
+                says(hit, Relation::Same, TcpFlags::has_syn_ack)
+                    || says(hit, Relation::Reverse, TcpFlags::is_pure_syn)
+            }),
+        }
+    }
 
     /// `None` for a rejected reply, else why it is none.
-    fn kind_of(&self, record: &RejectedRecord, match_window_seconds: i64) -> Option<UnpairedKind> {
-        let flags = record.tcp_flags.filter(|_| self.packet.protocol == Protocol::TCP).unwrap_or_default();
+    fn kind_of(&self, stored: &Stored, is_tcp: bool, match_window_seconds: i64) -> Option<UnpairedKind> {
+        let span = stored.record.span;
+        let flags = stored.record.tcp_flags.filter(|_| is_tcp).unwrap_or_default();
         if flags.has_syn_ack() {
             return None;
         }
         if flags.is_pure_syn() {
             return Some(UnpairedKind::Request);
         }
-        let near = |hit: &&Hit| hit.row.span.gap(record.span) <= match_window_seconds;
-        let any = |relation, test: fn(TcpFlags) -> bool| {
-            let hits = self.hits.iter().filter(near).filter(|hit| hit.relation == relation);
-            hits.filter_map(|hit| hit.row.tcp_flags).any(test)
+        let any = |times: &Nearby| times.any_within(span, match_window_seconds);
+        let elsewhere = match stored.flow_direction {
+            Some(Direction::Egress) => any(&self.elsewhere[0]),
+            Some(Direction::Ingress) => any(&self.elsewhere[1]),
+            None => false,
         };
-        let paired = self.hits.iter().filter(near).any(|hit| hit.relation != Relation::Same);
-        if !paired {
+        if !elsewhere && !any(&self.requests) {
             return Some(UnpairedKind::Unsolicited);
         }
-        // Who began? A SYN in this direction or a SYN-ACK in the other one makes this side the requester.
-        let this_side_began =
-            any(Relation::Same, TcpFlags::is_pure_syn) || any(Relation::Reverse, TcpFlags::has_syn_ack);
-        let other_side_began =
-            any(Relation::Same, TcpFlags::has_syn_ack) || any(Relation::Reverse, TcpFlags::is_pure_syn);
-        let is_tcp = self.packet.protocol == Protocol::TCP;
-        (is_tcp && this_side_began && !other_side_began).then_some(UnpairedKind::RequestSide)
+        let this_side_is_the_requester = is_tcp && any(&self.this_side_began) && !any(&self.other_side_began);
+        this_side_is_the_requester.then_some(UnpairedKind::RequestSide)
+    }
+}
+
+/// A conversation in the making.
+#[derive(Debug)]
+struct Draft {
+    rejected: Vec<RejectedRecord>,
+    span: Span,
+    flow_direction: Option<Direction>,
+    request: Option<RequestEvidence>,
+    request_elsewhere: Option<RequestEvidence>,
+    accepted_reply: Option<RequestEvidence>,
+    closing_since: Option<Timestamp>,
+    last_activity: Option<Timestamp>,
+}
+
+impl Draft {
+    fn new(first: &Stored) -> Self {
+        Self {
+            rejected: vec![first.record],
+            span: first.record.span,
+            flow_direction: first.flow_direction,
+            request: None,
+            request_elsewhere: None,
+            accepted_reply: None,
+            closing_since: None,
+            last_activity: None,
+        }
     }
 
-    fn conversation(&self, rejected: Vec<RejectedRecord>, match_window_seconds: i64) -> Conversation {
-        let near =
-            |hit: &&Hit| rejected.iter().any(|record| record.span.gap(hit.row.span) <= match_window_seconds);
-        let of = |relation| self.hits.iter().filter(near).filter(move |hit| hit.relation == relation);
-        let first_rejected = rejected.iter().map(|record| record.span.start).min().unwrap_or_default();
-        let both_ways =
-            || of(Relation::Reverse).chain(of(Relation::Same)).chain(of(Relation::ReverseElsewhere));
-        let closing_since = both_ways()
-            .filter(|hit| hit.row.tcp_flags.is_some_and(TcpFlags::is_closing))
-            .map(|hit| hit.row.span.start)
-            .min();
-        let last_activity = both_ways().map(|hit| hit.row.span).filter(|span| span.start <= first_rejected);
-        let idle_seconds =
-            last_activity.map(|span| span.end).max().map(|end| first_rejected.seconds_since(end).max(0));
-        Conversation {
-            interface: self.interface,
-            reply: self.flow,
-            packet: self.packet,
-            flow_direction: self.flow_direction,
-            request: evidence(of(Relation::Reverse)).or_else(|| evidence(of(Relation::ReverseElsewhere))),
-            accepted_reply: evidence(of(Relation::Same)),
-            closing_since,
-            idle_seconds,
-            rejected,
+    fn add(&mut self, hit: &Hit, interfaces: &InterfaceTable) {
+        let row = &hit.row;
+        match hit.relation {
+            Relation::Reverse => add_evidence(&mut self.request, row, None, interfaces),
+            Relation::Same => add_evidence(&mut self.accepted_reply, row, None, interfaces),
+            Relation::ReverseElsewhere => {
+                if row.flow_direction != self.flow_direction.map(Direction::opposite) {
+                    return;
+                }
+                add_evidence(&mut self.request_elsewhere, row, Some(row.interface), interfaces);
+            }
+        }
+        if row.tcp_flags.is_some_and(TcpFlags::is_closing) {
+            self.closing_since = least(self.closing_since, Some(row.span.start));
+        }
+        if row.span.start <= self.span.start {
+            self.last_activity = self.last_activity.max(Some(row.span.end));
         }
     }
 }
 
 /// Cuts records in time order wherever more than the match window lies between two of them.
-fn split_by_gap(records: Vec<RejectedRecord>, match_window_seconds: i64) -> Vec<Vec<RejectedRecord>> {
-    let mut groups: Vec<Vec<RejectedRecord>> = Vec::new();
-    let mut last_end = None;
-    for record in records {
-        match (groups.last_mut(), last_end) {
-            (Some(group), Some(end)) if record.span.start.seconds_since(end) <= match_window_seconds => {
-                group.push(record);
+fn split_by_gap(records: &[Stored], match_window_seconds: i64) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::new();
+    for stored in records {
+        match drafts.last_mut() {
+            Some(draft) if stored.record.span.gap(draft.span) <= match_window_seconds => {
+                draft.rejected.push(stored.record);
+                draft.span = draft.span.union(stored.record.span);
+                draft.flow_direction = least(draft.flow_direction, stored.flow_direction);
             }
-            _ => groups.push(vec![record]),
+            _ => drafts.push(Draft::new(stored)),
         }
-        last_end = last_end.max(Some(record.span.end));
     }
-    groups
+    drafts
 }
 
-/// Sums accepted records; `None` when there are none.
-fn evidence<'a>(hits: impl Iterator<Item = &'a Hit>) -> Option<RequestEvidence> {
-    let mut sum: Option<RequestEvidence> = None;
-    for Hit { row, relation } in hits {
-        let other_interface = (*relation == Relation::ReverseElsewhere).then_some(row.interface);
-        let known = sum.get_or_insert(RequestEvidence {
-            span: row.span,
-            packets: 0,
-            bytes: 0,
-            tcp_flags: None,
-            other_interface,
-        });
-        known.span = Span::union(known.span, row.span);
-        known.packets += row.packets;
-        known.bytes += row.bytes;
-        known.tcp_flags = match (known.tcp_flags, row.tcp_flags) {
-            (Some(a), Some(b)) => Some(TcpFlags(a.0 | b.0)),
-            (a, b) => a.or(b),
-        };
-        known.other_interface = known.other_interface.min(other_interface);
-    }
-    sum
+/// Adds an accepted record to a sum of them.
+fn add_evidence(
+    sum: &mut Option<RequestEvidence>,
+    row: &WideRow,
+    other_interface: Option<InterfaceIndex>,
+    interfaces: &InterfaceTable,
+) {
+    let known = sum.get_or_insert(RequestEvidence {
+        span: row.span,
+        packets: 0,
+        bytes: 0,
+        tcp_flags: None,
+        other_interface,
+    });
+    known.span = known.span.union(row.span);
+    known.packets = known.packets.saturating_add(row.packets);
+    known.bytes = known.bytes.saturating_add(row.bytes);
+    known.tcp_flags = either_flags(known.tcp_flags, row.tcp_flags);
+    // Of several the first by name: numbers depend on the order of input.
+    known.other_interface = match (known.other_interface, other_interface) {
+        (Some(a), Some(b)) => Some(if interfaces.name(b) < interfaces.name(a) { b } else { a }),
+        (a, b) => a.or(b),
+    };
 }
 
 /// A hash that both directions of a conversation share.

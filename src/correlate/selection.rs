@@ -9,6 +9,10 @@ use ipnet::IpNet;
 use super::Span;
 use crate::net::{FiveTuple, Protocol, Timestamp};
 
+/// A record at the edge of the window may reach this far beyond it: the longest aggregation interval (600 s), and clock
+/// slack (VPC User Guide: up to 60 s either way).
+const LONGEST_RECORD_SECONDS: i64 = 720;
+
 /// What a record must be to count. Options of one kind widen each other; different kinds narrow each other.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -58,11 +62,13 @@ impl Selection {
         self.since.is_none_or(|since| span.end >= since) && self.until.is_none_or(|until| span.start < until)
     }
 
-    /// Whether a request of this time, though it does not count, may be the evidence for a reply that does.
+    /// Whether a request of this time, though it does not count, may be the evidence for a reply that does. The reply
+    /// may lie in the window only in part, and the match window counts from its other end.
     #[must_use]
     pub fn is_context(&self, span: Span, match_window_seconds: i64) -> bool {
-        self.since.is_none_or(|since| span.end.plus_seconds(match_window_seconds) >= since)
-            && self.until.is_none_or(|until| span.start.plus_seconds(-match_window_seconds) < until)
+        let reach = match_window_seconds.saturating_add(LONGEST_RECORD_SECONDS);
+        self.since.is_none_or(|since| span.end.plus_seconds(reach) >= since)
+            && self.until.is_none_or(|until| span.start.plus_seconds(-reach) < until)
     }
 
     /// Whether a flow counts; `packet` has the packet-level addresses.
@@ -100,6 +106,10 @@ mod tests {
         let span = |start, end| Span { start: Timestamp(start), end: Timestamp(end) };
         assert!(selection.admits_time(span(50, 100)) && selection.admits_time(span(199, 260)));
         assert!(!selection.admits_time(span(40, 99)) && !selection.admits_time(span(200, 260)));
-        assert!(selection.is_context(span(40, 99), 1) && !selection.is_context(span(40, 98), 1));
+        let reach = 1 + LONGEST_RECORD_SECONDS;
+        assert!(selection.is_context(span(-900, 100 - reach), 1));
+        assert!(!selection.is_context(span(-900, 99 - reach), 1));
+        assert!(selection.is_context(span(199 + reach, 2000), 1));
+        assert!(!selection.is_context(span(200 + reach, 2000), 1));
     }
 }

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_truncated_gzip_gives_its_whole_lines_and_says_so() {
-        let text: String = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 1000)).collect();
+        let lines: Vec<_> = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 1000)).collect();
+        let text = lines.concat();
         let whole = gzip(text.as_bytes());
         let (sink, decoded) = read(&whole[..whole.len() / 2], &Limits::default());
         assert!(decoded.error.is_some_and(|error| error.contains("truncated")));

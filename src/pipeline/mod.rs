@@ -214,3 +214,6 @@ impl Reading {
         self.correlated.span.map(|span| span.end)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,11 +26,14 @@ pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, options: &ReadOptions) {
     let mut decoder = Decoder::default();
     loop {
         // The lock is held only while waiting: another worker's panic cannot leave the queue half-changed.
-        let job = match queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv() {
-            Ok(job) => job,
-            Err(_) => return,
-        };
-        read_object(&job, &mut decoder, options);
+        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // A fault in reading one object must not take its worker away: the others would wait for it without end.
+        // The join misses the end of that object and says so.
+        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut decoder, options));
+        if std::panic::catch_unwind(reading).is_err() {
+            decoder = Decoder::default();
+        }
     }
 }
 

@@ -48,15 +48,16 @@ pub enum RejectReason {
     BlockPublicAccess,
     /// VPC Encryption Controls (`EC`).
     EncryptionControls,
+    /// A reason that this version does not know. Not the network ACL: for that AWS gives no reason.
+    Other,
 }
 
 impl RejectReason {
-    fn from_field(token: &[u8]) -> Option<Self> {
+    fn from_field(token: &[u8]) -> Self {
         match token {
-            b"BPA" => Some(Self::BlockPublicAccess),
-            b"EC" => Some(Self::EncryptionControls),
-            // A reason of the future says nothing about network ACLs either way.
-            _ => None,
+            b"BPA" => Self::BlockPublicAccess,
+            b"EC" => Self::EncryptionControls,
+            _ => Self::Other,
         }
     }
 }

@@ -74,7 +74,7 @@ fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'
         },
         tcp_flags: value!(Field::TcpFlags, small).map(TcpFlags),
         flow_direction: value!(Field::FlowDirection, |token: &Token<'_>| direction(token.bytes()).ok()),
-        reject_reason: text(Field::RejectReason).and_then(RejectReason::from_field),
+        reject_reason: text(Field::RejectReason).map(RejectReason::from_field),
     };
     is_whole(&record).then_some(record)
 }
@@ -173,7 +173,7 @@ pub(super) fn set_field<'a>(
         Field::End => record.end = Some(timestamp(&token)?),
         Field::Action => record.action = Some(action(token.bytes())?),
         Field::FlowDirection => record.flow_direction = Some(direction(token.bytes())?),
-        Field::RejectReason => record.reject_reason = RejectReason::from_field(token.bytes()),
+        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token.bytes())),
     }
     Ok(())
 }
@@ -187,11 +187,11 @@ pub(super) fn finish<'a>(
 ) -> Result<FlowRecord<'a>, Malformed> {
     // Without the log-status field, a record without an action is one of an idle interface.
     record.log_status = seen.log_status.unwrap_or({
-        if record.action.is_none() && record.srcaddr.is_none() && record.pkt_srcaddr.is_none() {
-            LogStatus::NoData
-        } else {
-            LogStatus::Ok
-        }
+        let columns = format.columns();
+        let would_say =
+            [Field::Action, Field::Srcaddr, Field::PktSrcaddr].iter().any(|f| columns.contains(f));
+        let says = record.action.is_some() || record.srcaddr.is_some() || record.pkt_srcaddr.is_some();
+        if would_say && !says { LogStatus::NoData } else { LogStatus::Ok }
     });
     if record.srcaddr.is_none() && !format.columns().contains(&Field::Srcaddr) {
         record.srcaddr = record.pkt_srcaddr;

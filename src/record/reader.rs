@@ -128,7 +128,10 @@ impl LineReader {
                 return;
             }
             match parse_record(line, &header) {
-                Ok(record) => sink.record(&record),
+                Ok(record) => {
+                    self.report(&header, sink);
+                    sink.record(&record);
+                }
                 Err(malformed) => sink.malformed(number, malformed),
             }
             return;
@@ -385,5 +388,89 @@ mod tests {
     fn other_json_files_of_aws_are_named() {
         let tally = read("{\"Records\":[{\"eventSource\":\"ec2.amazonaws.com\"}]}\n{\"NetworkAcls\":[]}");
         assert_eq!((tally.foreign, tally.malformed), (2, vec![]));
+    }
+
+    #[test]
+    fn json_that_is_too_deep_or_too_large_a_number_is_one_malformed_line() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let nested = (0..5_000).fold("1".to_owned(), |inner, _| format!("{{\"events\":[{inner}]}}"));
+        let huge = format!("{{\"version\":1e400,\"action\":{}}}", "9".repeat(5_000));
+        for line in [deep, nested, huge] {
+            let tally = read(&format!("{line}\n{V2}"));
+            assert_eq!((tally.records, tally.malformed.len()), (1, 1), "{}", &line[..40]);
+        }
+    }
+
+    #[test]
+    fn the_format_told_last_is_that_of_the_records_that_follow() {
+        #[derive(Default)]
+        struct Last(String, Vec<String>);
+        impl Sink for Last {
+            fn record(&mut self, _: &FlowRecord<'_>) {
+                self.1.push(self.0.clone());
+            }
+            fn malformed(&mut self, _: u64, _: Malformed) {}
+            fn header(&mut self) {}
+            fn transit_gateway(&mut self) {}
+            fn format(&mut self, format: &LogFormat) {
+                self.0 = format.header();
+            }
+            fn foreign_json(&mut self, _: u64, _: &'static str) {}
+        }
+        let mut reader = LineReader::new(&[]);
+        let mut last = Last::default();
+        let json = "{\"action\":\"REJECT\",\"start\":1,\"log_status\":\"OK\"}";
+        for (line, number) in ["action start", "ACCEPT 5", json, "ACCEPT 6"].into_iter().zip(1..) {
+            reader.line(number, line.as_bytes(), &mut last);
+        }
+        assert_eq!(last.1, ["action start", "action log-status start", "action start"]);
+    }
+
+    const PIECES: [&str; 12] = [
+        V2,
+        V2,
+        "{\"message\": \"2 123456789010 eni-1 10.0.0.1 10.0.0.2 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK\"}",
+        "{",
+        "[",
+        "]",
+        "}",
+        ",",
+        "{\"a\": 1,",
+        "\"b\": [2]}",
+        "{\"unended",
+        "junk",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_record_is_lost_or_counted_twice_whatever_json_stands_around_it(
+            pieces in proptest::collection::vec(0..PIECES.len(), 0..40),
+        ) {
+            let text: Vec<_> = pieces.iter().map(|piece| PIECES[*piece]).collect();
+            let expected = pieces.iter().filter(|piece| **piece < 3).count();
+            proptest::prop_assert_eq!(read(&text.join("\n")).records, expected);
+        }
+
+        #[test]
+        fn every_line_of_text_ends_in_one_call(
+            lines in proptest::collection::vec("[ -z\t\r\u{e9}]{0,60}|2 [0-9 .a-z-]{0,90}|(version|action|srcaddr| ){0,9}", 0..40),
+        ) {
+            let lines: Vec<_> =
+                lines.into_iter().filter(|line| !line.trim().starts_with(['{', '['])).collect();
+            let tally = read(&lines.join("\n"));
+            let calls = tally.records + tally.headers + tally.transit_gateway + tally.malformed.len();
+            let blank = |line: &&String| line.as_bytes().trim_ascii().is_empty();
+            proptest::prop_assert_eq!(calls, lines.iter().filter(|line| !blank(line)).count());
+        }
+
+        #[test]
+        fn no_bytes_panic(lines in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..80), 0..20)) {
+            let mut reader = LineReader::new(&[]);
+            let mut tally = Tally::default();
+            for (line, number) in lines.iter().zip(1..) {
+                reader.line(number, line, &mut tally);
+            }
+            reader.end(&mut tally);
+        }
     }
 }

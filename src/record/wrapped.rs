@@ -11,7 +11,10 @@ use super::parse::{Seen, finish, set_field};
 use super::{FlowRecord, Malformed};
 
 /// The most text one JSON value may take over several lines.
-const MAX_COLLECTED_BYTES: usize = 16 * 1024 * 1024;
+const MAX_COLLECTED_BYTES: usize = 32 * 1024 * 1024;
+
+/// What a collected line takes besides its text.
+const LINE_OVERHEAD_BYTES: usize = 48;
 
 /// Top-level keys of JSON that AWS writes and that holds no flow logs.
 const FOREIGN_KEYS: [&str; 12] = [
@@ -66,7 +69,7 @@ impl JsonLines {
             self.depth = Depth::default();
         }
         self.depth.add(line);
-        self.bytes += line.len() + 1;
+        self.bytes += line.len() + LINE_OVERHEAD_BYTES;
         self.collected.push((number, line.to_vec()));
         // JSON has no raw line feed inside a string, so an open string means a cut-off value.
         if self.depth.in_string || self.bytes > MAX_COLLECTED_BYTES {

@@ -1,0 +1,102 @@
+//! Threads, chunks and names of inputs must leave no trace in the result.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::*;
+use crate::source::discover;
+
+/// 2026-11-20T14:00:00Z.
+const BEGIN: i64 = 1_795_183_200;
+
+/// A little traffic whose `end` lies in the five minutes from `bucket` on: pairs, copies, and lines that are no records.
+fn lines(bucket: i64, seed: i64) -> String {
+    let mut text = String::from(
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n",
+    );
+    for n in 0..120 {
+        let (a, b) = (n * 7 + seed, n * 13 + seed);
+        let end = BEGIN + bucket * 300 + a % 300;
+        let start = end - b % 600;
+        let (port, service) = (40_000 + b % 40, if n % 11 == 0 { 53 } else { 443 });
+        let (host, peer) = (a % 3, b % 4);
+        let size = n % 5 + 1;
+        let _ = match n % 4 {
+            0 => writeln!(
+                text,
+                "2 1 eni-{host} 192.0.2.{peer} 10.0.0.{host} {service} {port} 6 {size} 60 {start} {end} REJECT OK"
+            ),
+            1 => writeln!(text, "2 1 eni-{host} - - - - - - - {start} {end} - SKIPDATA\n\njunk {n}"),
+            _ => writeln!(
+                text,
+                "2 1 eni-{host} 10.0.0.{host} 192.0.2.{peer} {port} {service} 6 {size} 60 {start} {end} ACCEPT OK"
+            ),
+        };
+    }
+    text
+}
+
+fn write(folder: &Path, bucket: i64, named: i64, hash: usize) {
+    let minute = named * 5;
+    let name = format!(
+        "1_vpcflowlogs_eu-west-1_fl-1_20261120T{:02}{:02}Z_{hash:02}.log",
+        14 + minute / 60,
+        minute % 60
+    );
+    std::fs::write(folder.join(name), lines(bucket, bucket % 5)).expect("write");
+}
+
+fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize) -> Reading {
+    let found = discover(&[folder.display().to_string()]).expect("discovery");
+    let options = ReadOptions {
+        threads,
+        limits: Limits { chunk_bytes, ..Limits::default() },
+        log_formats: Vec::new(),
+        selection: Selection::default(),
+        correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+    };
+    read(&found.objects, &options, &mut |_| {})
+}
+
+fn lines_counted(reading: &Reading) -> u64 {
+    let joined = &reading.correlated;
+    let counts = &joined.counts;
+    counts.headers
+        + counts.malformed
+        + counts.filtered
+        + counts.transit_gateway
+        + joined.accepted
+        + joined.rejected
+        + joined.no_data
+        + joined.skip_data_records
+        + joined.duplicates
+}
+
+#[test]
+fn neither_threads_nor_chunks_nor_names_change_the_result() {
+    let honest = tempfile::tempdir().expect("temporary directory");
+    let lying = tempfile::tempdir().expect("temporary directory");
+    let nameless = tempfile::tempdir().expect("temporary directory");
+    for bucket in 0..24 {
+        write(honest.path(), bucket, bucket, 0);
+        write(lying.path(), bucket, 23 - bucket, 0);
+        std::fs::write(nameless.path().join(format!("{bucket}.log")), lines(bucket, bucket % 5))
+            .expect("write");
+    }
+    let expected = read_folder(honest.path(), 1, 1 << 18);
+    assert!(expected.correlated.conversations.len() > 20 && expected.correlated.unpaired.len() > 2);
+    assert_eq!(lines_counted(&expected), 24 * (1 + 120 + 30));
+    let joined = format!("{:?}", expected.correlated);
+    // Small chunks are more batches than a worker may be ahead.
+    for (folder, threads, chunk_bytes) in [
+        (&honest, 4, 1 << 18),
+        (&honest, 3, 128),
+        (&lying, 1, 128),
+        (&lying, 4, 300),
+        (&nameless, 2, 1 << 12),
+    ] {
+        let reading = read_folder(folder.path(), threads, chunk_bytes);
+        assert_eq!(format!("{:?}", reading.correlated), joined, "{threads} threads, {chunk_bytes} bytes");
+        assert_eq!((reading.objects, reading.bytes_read), (expected.objects, expected.bytes_read));
+    }
+}
