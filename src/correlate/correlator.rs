@@ -10,6 +10,9 @@ use super::interface::{Interface, InterfaceIndex, InterfaceTable};
 use super::reject::{RejectTable, Settled};
 use super::{Span, Timestamp};
 
+/// Rows whose identities are looked up together.
+const TOUCHED_AT_ONCE: usize = 32;
+
 /// Seconds of `end` that share one bucket of waiting rows.
 const BUCKET_SECONDS: i64 = 300;
 
@@ -195,7 +198,10 @@ impl Correlator {
     fn absorb_accepted(&mut self, batch: &Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
         let full = self.is_full();
         let mut current: Option<(i64, Bucket)> = None;
-        for (row, identity) in batch.accepted.iter().zip(&batch.accepted_identities) {
+        for (at, (row, identity)) in batch.accepted.iter().zip(&batch.accepted_identities).enumerate() {
+            if at % TOUCHED_AT_ONCE == 0 {
+                self.touch_next(batch, at);
+            }
             if !self.count_accepted(row.start(), *identity, row.says(), row.is_context(), full) {
                 continue;
             }
@@ -230,6 +236,13 @@ impl Correlator {
                 self.waiting_wide += 1;
             }
         }
+    }
+
+    /// Starts the way from memory for the next rows' identities: one after the other, each would be waited for.
+    fn touch_next(&mut self, batch: &Batch, at: usize) {
+        let rows = batch.accepted[at..].iter().zip(&batch.accepted_identities[at..]).take(TOUCHED_AT_ONCE);
+        let seen = rows.map(|(row, identity)| self.seen.touch(row.start(), *identity)).fold(0, |a, b| a ^ b);
+        std::hint::black_box(seen);
     }
 
     /// Counts an accepted record; `true` when it is to wait for rejects.

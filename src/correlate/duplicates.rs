@@ -15,9 +15,13 @@ const SMALLEST: usize = 16;
 /// The identities of the records seen, by time.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    slices: HashMap<i64, Identities>,
-    /// The slice used last, taken out of the map.
-    current: (i64, Identities),
+    /// Slice of time → place of its set.
+    places: HashMap<i64, usize>,
+    sets: Vec<Identities>,
+    /// Places whose slice was forgotten.
+    free: Vec<usize>,
+    /// The slice used last; records come in runs.
+    last: Option<(i64, usize)>,
     slots: usize,
 }
 
@@ -25,28 +29,55 @@ impl Seen {
     /// Remembers a record; `false` when it was there already.
     #[inline]
     pub(super) fn insert(&mut self, start: i64, identity: u64) -> bool {
-        let slice = start.div_euclid(SLICE_SECONDS);
-        if slice != self.current.0 {
-            let next = self.slices.remove(&slice).unwrap_or_default();
-            let (previous, full) = std::mem::replace(&mut self.current, (slice, next));
-            self.slices.insert(previous, full);
-        }
-        let set = &mut self.current.1;
+        let place = self.place(start);
+        let set = &mut self.sets[place];
         if set.len * 2 >= set.slots.len() {
             self.slots += set.grow();
         }
         set.insert(identity)
     }
 
+    /// Looks where a record would be, so that several such places are on their way from memory at once.
+    #[inline]
+    pub(super) fn touch(&mut self, start: i64, identity: u64) -> u64 {
+        let place = self.place(start);
+        self.sets[place].first_slot(identity)
+    }
+
+    #[inline]
+    fn place(&mut self, start: i64) -> usize {
+        let slice = start.div_euclid(SLICE_SECONDS);
+        match self.last {
+            Some((last, place)) if last == slice => place,
+            _ => self.other_place(slice),
+        }
+    }
+
+    fn other_place(&mut self, slice: i64) -> usize {
+        let place = *self.places.entry(slice).or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.sets.push(Identities::default());
+                self.sets.len() - 1
+            })
+        });
+        self.last = Some((slice, place));
+        place
+    }
+
     /// Forgets the records that started before this moment: no copy of them can come any more. `true` if any were
     /// forgotten.
     pub(super) fn forget_before(&mut self, start: i64) -> bool {
         let mut freed = 0;
-        self.slices.retain(|slice, set| {
-            let keep = (slice + 1) * SLICE_SECONDS > start;
-            freed += if keep { 0 } else { set.slots.len() };
+        let (sets, free) = (&mut self.sets, &mut self.free);
+        self.places.retain(|slice, place| {
+            let keep = (*slice + 1) * SLICE_SECONDS > start;
+            if !keep {
+                freed += std::mem::take(&mut sets[*place]).slots.len();
+                free.push(*place);
+            }
             keep
         });
+        self.last = None;
         self.slots -= freed;
         freed > 0
     }
@@ -67,6 +98,13 @@ struct Identities {
 }
 
 impl Identities {
+    #[inline]
+    fn first_slot(&self, identity: u64) -> u64 {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let at = identity as usize & self.slots.len().wrapping_sub(1);
+        self.slots.get(at).copied().unwrap_or(0)
+    }
+
     #[inline]
     fn insert(&mut self, identity: u64) -> bool {
         let identity = identity.max(1);
