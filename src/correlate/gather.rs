@@ -114,7 +114,13 @@ impl<'a> Gatherer<'a> {
         self.by_name.clear();
         self.name_hashes.clear();
         self.last = None;
-        std::mem::take(&mut self.batch)
+        // The next chunk is about as large: growing step by step would copy everything twice.
+        let next = Batch {
+            accepted: Vec::with_capacity(self.batch.accepted.len()),
+            accepted_identities: Vec::with_capacity(self.batch.accepted_identities.len()),
+            ..Batch::default()
+        };
+        std::mem::replace(&mut self.batch, next)
     }
 
     fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {

@@ -24,15 +24,21 @@ pub(super) const MAX_COLUMNS: usize = 64;
 pub(super) struct Ends {
     /// Where each token begins, and where one after the last would. Longer than needed so that no index can miss it.
     starts: [u16; 2 * MAX_COLUMNS],
-    count: usize,
 }
 
 impl Ends {
-    /// Finds them; `None` for a line of almost 64 KiB or more, of too many tokens, or with an empty token.
+    /// Nothing found yet.
     #[inline]
-    pub(super) fn find(line: &[u8]) -> Option<Self> {
+    pub(super) fn new() -> Self {
+        Self { starts: [0; 2 * MAX_COLUMNS] }
+    }
+
+    /// Finds the ends in a line and gives their number; `None` for a line of almost 64 KiB or more, of too many tokens,
+    /// or with an empty token.
+    #[inline]
+    pub(super) fn find(&mut self, line: &[u8]) -> Option<usize> {
         let length = u16::try_from(line.len() + 1).ok()?;
-        let mut starts = [0; 2 * MAX_COLUMNS];
+        let starts = &mut self.starts;
         let mut count = 0;
         let mut previous = 0;
         let mut empty = false;
@@ -59,13 +65,7 @@ impl Ends {
             }
         }
         found(length);
-        (!empty && count <= MAX_COLUMNS).then_some(Self { starts, count })
-    }
-
-    /// Number of tokens.
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.count
+        (!empty && count <= MAX_COLUMNS).then_some(count)
     }
 
     /// One token of the line they were found in.
@@ -242,10 +242,11 @@ mod tests {
         fn tokens_are_those_of_a_split(text in "[a ]{0,60}|(a{1,9} ){0,70}a") {
             let expected: Vec<&str> = text.split(' ').collect();
             let single = !expected.contains(&"") && expected.len() <= MAX_COLUMNS;
-            let found = Ends::find(text.as_bytes());
-            prop_assert_eq!(found.is_some(), single);
-            if let Some(found) = found {
-                let tokens: Vec<_> = (0..found.len()).map(|at| found.token(text.as_bytes(), at).bytes()).collect();
+            let mut found = Ends::new();
+            let count = found.find(text.as_bytes());
+            prop_assert_eq!(count.is_some(), single);
+            if let Some(count) = count {
+                let tokens: Vec<_> = (0..count).map(|at| found.token(text.as_bytes(), at).bytes()).collect();
                 prop_assert_eq!(tokens, expected.iter().map(|token| token.as_bytes()).collect::<Vec<_>>());
             }
         }
