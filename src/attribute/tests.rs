@@ -65,11 +65,11 @@ fn read(lines: &str) -> Correlated {
         reader.line(number, line.as_bytes(), &mut gatherer);
     }
     reader.end(&mut gatherer);
-    let batch = gatherer.take();
+    let mut batch = gatherer.take();
     assert_eq!(batch.malformed, []);
     let mut correlator =
         Correlator::new(Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX });
-    correlator.absorb(batch).expect("the only batch");
+    correlator.absorb(&mut batch).expect("the only batch");
     correlator.finish()
 }
 

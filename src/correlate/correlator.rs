@@ -136,8 +136,8 @@ impl Correlator {
         }
     }
 
-    /// Takes in one batch.
-    pub fn absorb(&mut self, batch: Batch) -> Result<(), LateRecord> {
+    /// Takes in one batch and leaves it empty, to be filled again.
+    pub fn absorb(&mut self, batch: &mut Batch) -> Result<(), LateRecord> {
         if let (Some(earliest), Some(floor)) = (batch.earliest_start, self.earliest_to_come)
             && earliest < floor
         {
@@ -159,8 +159,8 @@ impl Correlator {
         let indexes: Vec<_> =
             batch.interfaces.iter().map(|interface| self.interfaces.merge(interface.clone())).collect();
         let index_of = |local: InterfaceIndex| indexes[local.0 as usize];
-        self.absorb_accepted(&batch, &index_of);
-        for mut row in batch.rejected {
+        self.absorb_accepted(batch, &index_of);
+        for mut row in batch.rejected.drain(..) {
             let start = row.record.span.start.0;
             if self.seen.insert(start, row.identity) {
                 self.totals.rejected += 1;
@@ -179,7 +179,7 @@ impl Correlator {
             row.interface = index_of(row.interface);
             self.rejects.insert(&row);
         }
-        for row in batch.status {
+        for row in batch.status.drain(..) {
             if row.identity.is_some_and(|identity| !self.seen.insert(row.span.start.0, identity)) {
                 self.totals.duplicates += 1;
             } else if row.skip_data {
@@ -192,6 +192,7 @@ impl Correlator {
                 self.totals.no_data += 1;
             }
         }
+        batch.clear();
         Ok(())
     }
 

@@ -82,6 +82,26 @@ pub struct Batch {
     pub(super) span: Option<Span>,
 }
 
+impl Batch {
+    /// Forgets the rows and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        let Self { counts, malformed, missing, foreign, interfaces, accepted, accepted_identities, .. } =
+            self;
+        *counts = Counts::default();
+        malformed.clear();
+        missing.clear();
+        foreign.clear();
+        interfaces.clear();
+        accepted.clear();
+        accepted_identities.clear();
+        self.wide.clear();
+        self.rejected.clear();
+        self.status.clear();
+        self.earliest_start = None;
+        self.span = None;
+    }
+}
+
 /// Collects the records of one chunk.
 #[derive(Debug)]
 pub struct Gatherer<'a> {
@@ -111,16 +131,15 @@ impl<'a> Gatherer<'a> {
 
     /// The rows so far; the next ones go into a new batch.
     pub fn take(&mut self) -> Batch {
+        self.exchange(Batch::default())
+    }
+
+    /// The rows so far; the next ones go into `empty`, whose memory is used again.
+    pub fn exchange(&mut self, empty: Batch) -> Batch {
         self.by_name.clear();
         self.name_hashes.clear();
         self.last = None;
-        // The next chunk is about as large: growing step by step would copy everything twice.
-        let next = Batch {
-            accepted: Vec::with_capacity(self.batch.accepted.len()),
-            accepted_identities: Vec::with_capacity(self.batch.accepted_identities.len()),
-            ..Batch::default()
-        };
-        std::mem::replace(&mut self.batch, next)
+        std::mem::replace(&mut self.batch, empty)
     }
 
     fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {

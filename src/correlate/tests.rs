@@ -119,7 +119,7 @@ fn join(
         for record in batch {
             gatherer.record(&record.record());
         }
-        correlator.absorb(gatherer.take())?;
+        correlator.absorb(&mut gatherer.take())?;
     }
     Ok(correlator.finish())
 }
@@ -620,7 +620,7 @@ fn one_packet_level_address_alone_does_not_break_the_pair() {
     gatherer.record(&FlowRecord { pkt_srcaddr: Some(ip("203.0.113.5")), ..reject.record() });
     let mut correlator =
         Correlator::new(Options { match_window_seconds: WINDOW, memory_limit_bytes: usize::MAX });
-    correlator.absorb(gatherer.take()).expect("first batch");
+    correlator.absorb(&mut gatherer.take()).expect("first batch");
     assert_eq!(correlator.finish().conversations.len(), 1);
 }
 
@@ -636,7 +636,7 @@ fn idle_intervals_without_times_or_interfaces_are_no_copies() {
     }
     let mut correlator =
         Correlator::new(Options { match_window_seconds: WINDOW, memory_limit_bytes: usize::MAX });
-    correlator.absorb(gatherer.take()).expect("first batch");
+    correlator.absorb(&mut gatherer.take()).expect("first batch");
     let correlated = correlator.finish();
     assert_eq!((correlated.no_data, correlated.duplicates), (6, 0));
 }
@@ -653,10 +653,10 @@ fn a_filter_by_subnet_does_not_depend_on_the_records_around() {
         let mut gatherer = Gatherer::new(&selection, WINDOW);
         gatherer.record(&told);
         if take_between {
-            correlator.absorb(gatherer.take()).expect("a batch");
+            correlator.absorb(&mut gatherer.take()).expect("a batch");
         }
         gatherer.record(&plain.record());
-        correlator.absorb(gatherer.take()).expect("a batch");
+        correlator.absorb(&mut gatherer.take()).expect("a batch");
         let correlated = correlator.finish();
         assert_eq!((correlated.accepted, correlated.counts.filtered), (1, 1));
     }
@@ -702,9 +702,9 @@ fn a_quiet_year_takes_little_memory() {
     for quarter in 0..8_760_i64 * 4 {
         gatherer.record(&Rec::accept(request, quarter * 900, quarter * 900 + 59).record());
     }
-    correlator.absorb(gatherer.take()).expect("nothing is forgotten");
+    correlator.absorb(&mut gatherer.take()).expect("nothing is forgotten");
     gatherer.record(&Rec::accept(request, 0, 1).record());
-    correlator.absorb(gatherer.take()).expect("nothing is forgotten");
+    correlator.absorb(&mut gatherer.take()).expect("nothing is forgotten");
     assert_eq!(correlator.finish().dropped_accepted, 0, "the limit was reached");
 }
 
@@ -719,7 +719,7 @@ fn what_waits_and_what_was_hit_counts_as_memory() {
         correlator.retire(Timestamp(n * 60 - 700));
         gatherer.record(&Rec::accept(request, n * 60, n * 60 + 59).record());
         gatherer.record(&Rec::reject(request.reversed(), n * 60, n * 60 + 59).record());
-        correlator.absorb(gatherer.take()).expect("in order");
+        correlator.absorb(&mut gatherer.take()).expect("in order");
     }
     let correlated = correlator.finish();
     assert_eq!((correlated.accepted, correlated.rejected), (20_000, 20_000));

@@ -6,10 +6,10 @@
 mod worker;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::correlate::{Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
+use crate::correlate::{Batch, Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
 use crate::decode::Limits;
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
@@ -91,13 +91,15 @@ fn read_once(
     go_by_names: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Reading, LateRecord> {
-    let mut join = Join::new(options);
+    let spent = Mutex::default();
+    let mut join = Join::new(options, &spent);
     std::thread::scope(|scope| {
         let (jobs, queue) = channel();
-        let queue = Arc::new(std::sync::Mutex::new(queue));
+        let queue = Arc::new(Mutex::new(queue));
         for _ in 0..options.threads.max(1).min(objects.len()) {
             let queue = Arc::clone(&queue);
-            scope.spawn(move || worker::work(&queue, options));
+            let spent = &spent;
+            scope.spawn(move || worker::work(&queue, spent, options));
         }
         let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
         let mut next = objects.iter();
@@ -125,8 +127,16 @@ fn read_once(
     Ok(join.finish())
 }
 
+/// The guard of a mutex under which nothing can be left half-done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The joining side: one object after another.
-struct Join {
+struct Join<'a> {
+    /// Batches whose rows were taken in, for the workers to fill again: memory that is given back and forth between
+    /// threads costs more than it holds.
+    spent: &'a Mutex<Vec<Batch>>,
     correlator: Correlator,
     reading: Partial,
 }
@@ -142,9 +152,9 @@ struct Partial {
     foreign: Vec<(String, &'static str)>,
 }
 
-impl Join {
-    fn new(options: &ReadOptions) -> Self {
-        Self { correlator: Correlator::new(options.correlate), reading: Partial::default() }
+impl<'a> Join<'a> {
+    fn new(options: &ReadOptions, spent: &'a Mutex<Vec<Batch>>) -> Self {
+        Self { spent, correlator: Correlator::new(options.correlate), reading: Partial::default() }
     }
 
     fn object(&mut self, object: &Object, messages: &Receiver<Message>) -> Result<(), LateRecord> {
@@ -165,7 +175,8 @@ impl Join {
                             self.reading.foreign.push((object.name.clone(), key));
                         }
                     }
-                    self.correlator.absorb(*batch)?;
+                    self.correlator.absorb(&mut batch)?;
+                    lock(self.spent).push(*batch);
                 }
                 Message::End(decoded) => {
                     ended = true;

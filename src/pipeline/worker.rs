@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::ReadOptions;
+use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
 use crate::record::{LineReader, Malformed, Problem, Sink};
@@ -22,28 +22,29 @@ pub(super) enum Message {
 }
 
 /// Takes jobs until there are no more.
-pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, options: &ReadOptions) {
+pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
     let mut decoder = Decoder::default();
     loop {
         // The lock is held only while waiting: another worker's panic cannot leave the queue half-changed.
-        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let next = lock(queue).recv();
         let Ok(job) = next else { return };
         // A fault in reading one object must not take its worker away: the others would wait for it without end.
         // The join misses the end of that object and says so.
-        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut decoder, options));
+        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut decoder, spent, options));
         if std::panic::catch_unwind(reading).is_err() {
             decoder = Decoder::default();
         }
     }
 }
 
-fn read_object(job: &Job<'_>, decoder: &mut Decoder, options: &ReadOptions) {
+fn read_object(job: &Job<'_>, decoder: &mut Decoder, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
     let decoded = match job.object.open() {
         Ok(input) => {
             let mut sink = RecordSink {
                 reader: LineReader::new(&options.log_formats),
                 gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
                 batches: &job.batches,
+                spent,
             };
             let decoded = decoder.decode(input, job.object.size, &options.limits, &mut sink);
             sink.reader.end(&mut sink.gatherer);
@@ -60,12 +61,14 @@ struct RecordSink<'a> {
     reader: LineReader,
     gatherer: Gatherer<'a>,
     batches: &'a SyncSender<Message>,
+    spent: &'a Mutex<Vec<Batch>>,
 }
 
 impl RecordSink<'_> {
     /// `false` when the join gave up.
     fn send(&mut self) -> bool {
-        self.batches.send(Message::Batch(Box::new(self.gatherer.take()))).is_ok()
+        let empty = lock(self.spent).pop().unwrap_or_default();
+        self.batches.send(Message::Batch(Box::new(self.gatherer.exchange(empty)))).is_ok()
     }
 }
 
