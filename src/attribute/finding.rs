@@ -167,8 +167,8 @@ impl<'a> Finding<'a> {
         self.total.conversations += 1;
         for record in &one.rejected {
             self.total.records += 1;
-            self.total.packets += record.packets;
-            self.total.bytes += record.bytes.unwrap_or(0);
+            self.total.packets = self.total.packets.saturating_add(record.packets);
+            self.total.bytes = self.total.bytes.saturating_add(record.bytes.unwrap_or(0));
         }
         *self.services.entry((conversation.reply.protocol, conversation.reply.srcport)).or_default() += 1;
         if conversation.reply.protocol.has_ports() {
@@ -232,8 +232,8 @@ pub fn other_rejects<'a>(
         total.conversations += 1;
         for record in &one.rejected {
             total.records += 1;
-            total.packets += record.packets;
-            total.bytes += record.bytes.unwrap_or(0);
+            total.packets = total.packets.saturating_add(record.packets);
+            total.bytes = total.bytes.saturating_add(record.bytes.unwrap_or(0));
         }
     }
     let mut rows: Vec<_> = groups.into_iter().map(|(key, (rule, total))| (key, rule, total)).collect();

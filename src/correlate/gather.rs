@@ -404,7 +404,7 @@ impl Sink for Gatherer<'_> {
         if format.is_transit_gateway() {
             return;
         }
-        for missing in format.missing() {
+        for missing in format.missing().into_iter().chain(format.missing_packet_addresses()) {
             if !self.batch.missing.contains(&missing) {
                 self.batch.missing.push(missing);
             }

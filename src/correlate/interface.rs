@@ -60,7 +60,10 @@ impl OwnAddress {
             None => Candidates::Two(flow.srcaddr.min(flow.dstaddr), flow.srcaddr.max(flow.dstaddr)),
         };
         let family = if flow.srcaddr.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        *family = family.intersect(seen);
+        // Nearly every record: the address is known and stands in this one too.
+        if !matches!((*family, seen), (Candidates::One(own), seen) if seen.contains(own)) {
+            *family = family.intersect(seen);
+        }
     }
 
     /// What two parts of the records show together.

@@ -138,7 +138,7 @@ impl<'a> Token<'a> {
         let mut bits = 0;
         let mut at = 0;
         for part in 0..4 {
-            let (value, len) = octet(self.rest.get(at..)?.first_chunk()?)?;
+            let (value, len) = octet(*self.rest.get(at..)?.first_chunk()?)?;
             bits = bits << 8 | value;
             at += len;
             if part < 3 {
@@ -171,7 +171,7 @@ fn zero_bytes(word: u64) -> u64 {
 fn digit_bytes(word: u64) -> u64 {
     let value = word ^ ZEROS;
     // Below ten: no high bit, and adding 118 does not carry into it.
-    !((value & !HIGHS) + ONES * 118 | value) & HIGHS
+    !(((value & !HIGHS) + ONES * 118) | value) & HIGHS
 }
 
 /// The number of one to eight digits at the beginning of a word.
@@ -191,10 +191,10 @@ fn eight_digits(word: u64, len: usize) -> Option<u64> {
 
 /// One to three digits at the beginning of four bytes, up to 255 and without a leading zero: value and length.
 #[inline]
-fn octet(text: &[u8; 4]) -> Option<(u32, usize)> {
-    let word = u32::from_le_bytes(*text) ^ 0x3030_3030;
+fn octet(text: [u8; 4]) -> Option<(u32, usize)> {
+    let word = u32::from_le_bytes(text) ^ 0x3030_3030;
     // The high bit of every byte that is no digit, exact up to the first.
-    let others = ((word & 0x7f7f_7f7f) + 0x7676_7676 | word) & 0x8080_8080;
+    let others = (((word & 0x7f7f_7f7f) + 0x7676_7676) | word) & 0x8080_8080;
     let len = others.trailing_zeros() / 8;
     if !(1..=3).contains(&len) {
         return None;

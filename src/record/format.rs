@@ -123,6 +123,13 @@ impl LogFormat {
         missing
     }
 
+    /// The packet-level addresses, if the format lacks them: that matters only to interfaces with several addresses.
+    #[must_use]
+    pub fn missing_packet_addresses(&self) -> Option<MissingField> {
+        let both = [Field::PktSrcaddr, Field::PktDstaddr].iter().all(|field| self.columns.contains(field));
+        (!both).then_some(PACKET_ADDRESSES)
+    }
+
     /// The names separated by spaces, as a header line has them.
     #[must_use]
     pub fn header(&self) -> String {
@@ -143,6 +150,13 @@ pub struct MissingField {
     /// What cannot be done without it.
     pub consequence: &'static str,
 }
+
+/// Without them, what goes to or from a secondary address is logged under the interface's primary one (VPC User Guide,
+/// "Flow log records").
+pub const PACKET_ADDRESSES: MissingField = MissingField {
+    name: "pkt-srcaddr and pkt-dstaddr",
+    consequence: "cannot tell the addresses of one interface apart",
+};
 
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_ascii_whitespace() || c == ',')

@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use field::Field;
-pub use format::{LogFormat, LogFormatError, MissingField};
+pub use format::{LogFormat, LogFormatError, MissingField, PACKET_ADDRESSES};
 pub use parse::{MAX_LINE_BYTES, parse_record};
 pub use reader::{LineReader, Sink};
 

@@ -17,7 +17,7 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 const FIRST_MILLISECOND_VALUE: u64 = 100_000_000_000;
 
 /// Reads one line (without its line feed) whose columns are those of `format`.
-#[inline(always)]
+#[inline]
 pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, Malformed> {
     match parse_ordinary(line, format) {
         Some(record) => Ok(record),
@@ -28,6 +28,7 @@ pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord
 /// The ordinary case: single spaces, as many tokens as columns, nothing wrong with any field. `None` for all else.
 ///
 /// Goes by the format's plan and touches only the columns that are read.
+#[expect(clippy::inline_always, reason = "as a call, the record is copied twice: 6 % of a run")]
 #[inline(always)]
 fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'a>> {
     let mut ends = Ends::new();
@@ -80,7 +81,7 @@ fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'
 }
 
 /// Nothing is left to infer or to object to: an ordinary flow with all that pairing needs, or an idle interface.
-#[inline(always)]
+#[inline]
 fn is_whole(record: &FlowRecord<'_>) -> bool {
     let (Some(start), Some(end)) = (record.start, record.end) else { return false };
     start <= end
@@ -392,7 +393,7 @@ mod tests {
             return bad[usize::from(choice) % bad.len()].to_owned();
         }
         match name {
-            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" if choice % 7 == 0 => {
+            "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" if choice.is_multiple_of(7) => {
                 format!("2001:db8::{choice:x}")
             }
             "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => format!("10.{choice}.0.1"),

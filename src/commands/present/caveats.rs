@@ -1,0 +1,196 @@
+//! What is beside the findings: rejects that are no replies, inputs cut short, warnings.
+
+use super::Material;
+use crate::attribute::{Cause, OtherKey};
+use crate::correlate::UnpairedKind;
+use crate::pipeline::Reading;
+use crate::record::PACKET_ADDRESSES;
+use crate::report::view;
+
+/// Interfaces named in a warning.
+const NAMED: usize = 3;
+
+impl Material<'_> {
+    pub(super) fn incomplete(&self) -> Vec<view::Incomplete> {
+        let inputs = self.discovery.unreadable.iter().chain(&self.reading.incomplete);
+        let mut incomplete: Vec<_> = inputs
+            .map(|(source, error)| view::Incomplete { source: source.clone(), error: error.clone() })
+            .collect();
+        let correlated = &self.reading.correlated;
+        let dropped = correlated.dropped_accepted + correlated.dropped_rejected;
+        if dropped > 0 {
+            let error = format!(
+                "{dropped} records were counted but not paired, because waiting records took {} MiB; \
+                 give a larger --memory-limit or a shorter --since",
+                self.config.memory_limit_bytes >> 20
+            );
+            incomplete.push(view::Incomplete { source: "memory limit".to_owned(), error });
+        }
+        incomplete
+    }
+
+    pub(super) fn other_rejects(&self) -> view::OtherRejects {
+        let mut by_cause: Vec<_> = self
+            .others
+            .iter()
+            .map(|(key, rule, total)| view::OtherReject {
+                cause: key.cause.as_str(),
+                network_acl_id: key.network_acl_id.clone(),
+                direction: key.direction,
+                rule_number: key.rule_number,
+                rule: rule.map(ToString::to_string),
+                kind: other_kind(key.kind),
+                reason: other_reason(key),
+                detail: Some(other_detail(key)),
+                records: total.records,
+                packets: total.packets,
+            })
+            .collect();
+        let correlated = &self.reading.correlated;
+        let counts = &correlated.counts;
+        for (records, packets, detail) in [
+            (
+                counts.unpairable_rejected,
+                counts.unpairable_rejected_packets,
+                "the format lacks a field without which requests and replies cannot be paired",
+            ),
+            (
+                correlated.dropped_rejected,
+                correlated.dropped_rejected_packets,
+                "not paired: the memory limit was reached",
+            ),
+        ] {
+            if records > 0 {
+                by_cause.push(view::OtherReject {
+                    cause: Cause::Undetermined.as_str(),
+                    network_acl_id: None,
+                    direction: None,
+                    rule_number: None,
+                    rule: None,
+                    kind: "unpaired",
+                    reason: Some(detail.to_owned()),
+                    detail: Some(detail.to_owned()),
+                    records,
+                    packets,
+                });
+            }
+        }
+        view::OtherRejects {
+            records: by_cause.iter().map(|row| row.records).sum(),
+            packets: by_cause.iter().map(|row| row.packets).fold(0, u64::saturating_add),
+            by_cause,
+        }
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let Reading { correlated, missing, foreign, .. } = self.reading;
+        let mut warnings = Vec::new();
+        for (field, first, inputs) in missing {
+            if *field == PACKET_ADDRESSES {
+                warnings.extend(self.address_collisions(first));
+                continue;
+            }
+            let others = if *inputs > 1 { format!(" and {} more", inputs - 1) } else { String::new() };
+            warnings.push(format!("no {} field in {first}{others}: {}", field.name, field.consequence));
+        }
+        for (name, key) in foreign {
+            warnings.push(format!("{name} holds {}, not flow logs: it was not read", describe_foreign(key)));
+        }
+        if correlated.counts.transit_gateway > 0 {
+            warnings.push(format!(
+                "{} transit gateway records were counted apart: they have no action, so they cannot show a reject",
+                correlated.counts.transit_gateway
+            ));
+        }
+        if correlated.accepted == 0 && correlated.rejected > 0 && correlated.counts.filtered == 0 {
+            warnings.push(
+                "the input holds no ACCEPT records (a flow log that records only rejects?): requests cannot be seen, \
+                 so only replies that show themselves by a SYN-ACK or by their shape are reported; a flow log of \
+                 traffic type ALL with the tcp-flags field would settle it"
+                    .to_owned(),
+            );
+        }
+        if self.config.snapshots.is_empty() && correlated.rejected > 0 {
+            warnings.push(
+                "no network configuration: the rules behind the rejects are not known; give --snapshot with the \
+                 output of `aws ec2 describe-network-acls` and `aws ec2 describe-network-interfaces`"
+                    .to_owned(),
+            );
+        }
+        for id in &self.config.filters.network_acl_ids {
+            if self.network.acl(id).is_none() {
+                warnings.push(format!("{id} is not in the snapshot: --nacl {id} matches nothing"));
+            }
+        }
+        warnings.extend(self.network.warnings().iter().cloned());
+        warnings
+    }
+
+    /// What a format without packet-level addresses means for interfaces that have several.
+    fn address_collisions(&self, input: &str) -> Option<String> {
+        let met = self.reading.correlated.interfaces.iter();
+        let several: Vec<_> = met
+            .filter_map(|met| self.network.interface(std::str::from_utf8(&met.interface_id).ok()?))
+            .filter(|known| {
+                let private = known.addresses.iter().filter(|address| address.is_ipv4()).count();
+                private > 1 || !known.prefixes.is_empty()
+            })
+            .map(|known| known.interface_id.as_str())
+            .collect();
+        let (first, more) = several.split_at(several.len().min(NAMED));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        (!several.is_empty()).then(|| {
+            format!(
+                "no {} fields in {input}: {} (several at {}{more}), so their conversations may be taken for one",
+                PACKET_ADDRESSES.name,
+                PACKET_ADDRESSES.consequence,
+                first.join(", ")
+            )
+        })
+    }
+}
+
+fn other_kind(kind: Option<UnpairedKind>) -> &'static str {
+    match kind {
+        Some(UnpairedKind::Request) => "new_request",
+        Some(UnpairedKind::RequestSide) => "request_side",
+        Some(UnpairedKind::Unsolicited) => "unsolicited",
+        None => "unpaired",
+    }
+}
+
+fn other_detail(key: &OtherKey) -> String {
+    let kind = match key.kind {
+        Some(UnpairedKind::Request) => "new request (SYN)",
+        Some(UnpairedKind::RequestSide) => "request side of a connection that was open before",
+        Some(UnpairedKind::Unsolicited) | None => "no accepted request within the match window",
+    };
+    match (other_reason(key), key.cause) {
+        (Some(reason), _) => format!("{kind}; {reason}"),
+        (None, Cause::NotNacl) => format!("{kind}; the network ACL allows it: a security group"),
+        (None, _) => kind.to_owned(),
+    }
+}
+
+fn other_reason(key: &OtherKey) -> Option<String> {
+    let reason = match (key.cause, key.slug?) {
+        (Cause::NotNacl, "same_subnet") => {
+            "inside one subnet, where no network ACL applies: a security group"
+        }
+        (Cause::NotNacl, "link_local") => "link-local, which no network ACL filters",
+        (Cause::Undetermined, "no_network_acl") => "no network ACL known for the interface",
+        (Cause::Undetermined, "direction_unknown") => "direction unknown",
+        (Cause::Undetermined, _) => "a rule tests the ICMP type, which flow logs do not carry",
+        _ => return None,
+    };
+    Some(reason.to_owned())
+}
+
+fn describe_foreign(key: &str) -> &'static str {
+    match key {
+        "Records" | "Events" => "CloudTrail events",
+        "configurationItems" => "AWS Config items",
+        "generator" => "a flowcheck result",
+        _ => "a network configuration (give it to --snapshot)",
+    }
+}

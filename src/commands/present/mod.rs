@@ -1,0 +1,154 @@
+//! Turns what the stages found into the view that the reports print: names, orders, examples, warnings.
+
+mod caveats;
+mod findings;
+mod rows;
+
+use std::collections::BTreeMap;
+
+use crate::attribute::{Finding, Judged, OtherKey, Places, Total};
+use crate::config::Diagnose;
+use crate::correlate::{Conversation, RejectedRecord, Span};
+use crate::nacl::NetworkAclEntry;
+use crate::net::TcpFlags;
+use crate::network::NetworkConfig;
+use crate::pipeline::Reading;
+use crate::report::view;
+use crate::source::Discovery;
+
+/// Everything a view is made of.
+pub(super) struct Material<'a> {
+    pub(super) config: &'a Diagnose,
+    pub(super) network: &'a NetworkConfig,
+    pub(super) discovery: &'a Discovery,
+    pub(super) reading: &'a Reading,
+    pub(super) places: &'a Places<'a>,
+    pub(super) conversations: Vec<Conversation>,
+    pub(super) judged: Vec<Judged<'a>>,
+    pub(super) findings: Vec<Finding<'a>>,
+    pub(super) others: Vec<(OtherKey, Option<&'a NetworkAclEntry>, Total)>,
+}
+
+impl Material<'_> {
+    pub(super) fn diagnosis(&self) -> view::Diagnosis {
+        let input = self.input();
+        let findings: Vec<_> = self.findings.iter().map(|finding| self.finding(finding)).collect();
+        let other_rejects = self.other_rejects();
+        let counts = self.network.counts();
+        let span = self.reading.correlated.span;
+        view::Diagnosis {
+            schema_version: 1,
+            generator: view::Generator { name: "flowcheck", version: env!("CARGO_PKG_VERSION") },
+            window: view::Window {
+                since: self.config.since,
+                until: self.config.until,
+                first_record: span.map(|span| span.start),
+                last_record: span.map(|span| span.end),
+            },
+            network_config: view::NetworkConfigSummary {
+                origin: if self.config.snapshots.is_empty() { "none" } else { "snapshot" },
+                captured_at: self.network.captured_at(),
+                history: "none",
+                network_acls: counts.network_acls,
+                interfaces: counts.interfaces,
+            },
+            summary: view::Summary {
+                rejected_conversations: self.rejected_conversations(),
+                rejected_packets: findings.iter().map(|finding| finding.packets).fold(0, u64::saturating_add),
+                findings: findings.len(),
+                complete: input.incomplete.is_empty(),
+            },
+            names: self.names(&findings, &other_rejects),
+            rows: self.rows(),
+            warnings: self.warnings(),
+            input,
+            findings,
+            other_rejects,
+        }
+    }
+
+    /// A conversation with two causes is one conversation.
+    fn rejected_conversations(&self) -> u64 {
+        let mut indexes: Vec<_> = self.judged.iter().map(|one| one.index).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.len() as u64
+    }
+
+    fn input(&self) -> view::InputSummary {
+        let Reading { correlated, .. } = self.reading;
+        let counts = &correlated.counts;
+        let mut input = view::InputSummary {
+            objects: self.reading.objects,
+            bytes_read: self.reading.bytes_read,
+            bytes_decoded: self.reading.bytes_decoded,
+            lines: 0,
+            records: correlated.accepted + correlated.rejected,
+            accepted: correlated.accepted,
+            rejected: correlated.rejected,
+            no_data: correlated.no_data,
+            skip_data: correlated.skip_data_records,
+            malformed: counts.malformed,
+            filtered: counts.filtered,
+            headers: counts.headers,
+            transit_gateway: counts.transit_gateway,
+            duplicates: correlated.duplicates,
+            interfaces: correlated.interfaces.len(),
+            incomplete: self.incomplete(),
+            malformed_examples: Vec::new(),
+        };
+        input.lines = input.headers
+            + input.records
+            + input.no_data
+            + input.skip_data
+            + input.malformed
+            + input.filtered
+            + input.transit_gateway
+            + input.duplicates;
+        input.malformed_examples = self
+            .reading
+            .malformed
+            .iter()
+            .map(|(source, line)| view::MalformedExample {
+                source: source.clone(),
+                line: line.line,
+                field: line.malformed.field.to_owned(),
+                value: line.malformed.value.clone(),
+                error: line.malformed.problem.to_string(),
+            })
+            .collect();
+        input
+    }
+
+    fn names(&self, findings: &[view::Finding], others: &view::OtherRejects) -> BTreeMap<String, String> {
+        let ids = findings.iter().flat_map(|finding| {
+            let lists = finding.interface_ids.iter().chain(&finding.subnet_ids);
+            let candidates = finding.candidates.iter().map(|candidate| &candidate.network_acl_id);
+            lists.chain(&finding.network_acl_id).chain(&finding.vpc_id).chain(candidates)
+        });
+        let ids = ids.chain(others.by_cause.iter().filter_map(|row| row.network_acl_id.as_ref()));
+        ids.filter_map(|id| Some((id.clone(), self.network.label(id)?))).collect()
+    }
+}
+
+/// Rejected records, summed.
+struct Rejected {
+    span: Option<Span>,
+    packets: u64,
+    bytes: Option<u64>,
+    tcp_flags: Option<TcpFlags>,
+}
+
+impl Rejected {
+    fn of(records: &[RejectedRecord]) -> Self {
+        Self {
+            span: records.iter().map(|record| record.span).reduce(Span::union),
+            packets: records.iter().map(|record| record.packets).fold(0, u64::saturating_add),
+            bytes: records.iter().filter_map(|record| record.bytes).reduce(u64::saturating_add),
+            tcp_flags: records
+                .iter()
+                .filter_map(|record| record.tcp_flags)
+                .reduce(|a, b| TcpFlags(a.0 | b.0)),
+        }
+    }
+}
