@@ -16,6 +16,9 @@ struct Options {
     runs: usize,
 }
 
+/// What is run, and what the table calls it.
+type Contender<'a> = (&'static str, Box<dyn Fn() -> Command + 'a>);
+
 struct Measured {
     name: &'static str,
     wall: Duration,
@@ -38,7 +41,7 @@ fn main() -> io::Result<()> {
         command
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
-    let mut contenders: Vec<(&'static str, Box<dyn Fn() -> Command + '_>)> = vec![
+    let mut contenders: Vec<Contender<'_>> = vec![
         ("flowcheck, all cores", Box::new(|| flowcheck(&cores))),
         ("flowcheck, one thread", Box::new(|| flowcheck("1"))),
         ("zcat | wc -l", Box::new(|| shell("find \"$1\" -name '*.gz' -exec zcat {} + | wc -l"))),
