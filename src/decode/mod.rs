@@ -34,7 +34,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            chunk_bytes: 256 * 1024,
+            chunk_bytes: 1024 * 1024,
             json_line_bytes: 32 * 1024 * 1024,
             // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
             max_ratio: 400,

@@ -17,7 +17,7 @@ use crate::source::Object;
 use worker::{Job, Message};
 
 /// Batches that one object may be ahead of the join: 24 MiB of text.
-const BATCHES_AHEAD: usize = 96;
+const BATCHES_AHEAD: usize = 24;
 
 /// Malformed lines kept as examples.
 const MALFORMED_EXAMPLES: usize = 10;

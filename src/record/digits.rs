@@ -48,21 +48,27 @@ impl Ends {
             count += 1;
             starts[count % (2 * MAX_COLUMNS)] = next;
         };
-        let mut words = line.chunks_exact(8);
+        // Sixty-four bytes at a time: the number of spaces changes from word to word, less so from block to block.
+        let mut blocks = line.chunks_exact(64);
         let mut base = 1_u16;
-        for word in &mut words {
-            let mut spaces = zero_bytes(word_at(word, 0)? ^ (ONES * 0x20));
+        for block in &mut blocks {
+            let mut spaces = space_bits(block);
             while spaces != 0 {
-                #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
-                found(base + (spaces.trailing_zeros() / 8) as u16);
+                #[expect(clippy::cast_possible_truncation, reason = "at most 63")]
+                found(base + spaces.trailing_zeros() as u16);
                 spaces &= spaces - 1;
             }
-            base += 8;
+            base += 64;
         }
-        for (next, byte) in (base..).zip(words.remainder()) {
-            if *byte == b' ' {
-                found(next);
-            }
+        let rest = blocks.remainder();
+        let mut spaces = space_bits(rest);
+        for (at, byte) in rest.iter().enumerate().skip(rest.len() / 8 * 8) {
+            spaces |= u64::from(*byte == b' ') << at;
+        }
+        while spaces != 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 63")]
+            found(base + spaces.trailing_zeros() as u16);
+            spaces &= spaces - 1;
         }
         found(length);
         (!empty && count <= MAX_COLUMNS).then_some(count)
@@ -157,6 +163,17 @@ const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_
 #[inline]
 fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// One bit for each byte that is a space, over the whole words of at most 64 bytes.
+#[inline]
+fn space_bits(block: &[u8]) -> u64 {
+    let words = block.chunks_exact(8).filter_map(|word| word_at(word, 0)).zip((0..64).step_by(8));
+    words.fold(0, |bits, (word, shift)| {
+        let spaces = zero_bytes(word ^ (ONES * 0x20));
+        // Gathers the eight high bits in the upper byte (a multiplication adds them up without carries).
+        bits | ((spaces >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift
+    })
 }
 
 /// The high bit of every byte that is zero, exact up to and including the first one.
