@@ -4,7 +4,7 @@ use super::Material;
 use crate::attribute::{Cause, OtherKey};
 use crate::correlate::UnpairedKind;
 use crate::pipeline::Reading;
-use crate::record::PACKET_ADDRESSES;
+use crate::record::{PACKET_ADDRESSES, Problem};
 use crate::report::view;
 
 /// Interfaces named in a warning.
@@ -96,9 +96,20 @@ impl Material<'_> {
         for (name, key) in foreign {
             warnings.push(format!("{name} holds {}, not flow logs: it was not read", describe_foreign(key)));
         }
+        if correlated.counts.headers == 0
+            && let Some((source, found)) = self.reading.malformed.iter().find_map(|(source, line)| {
+                let Problem::FieldCount { found, .. } = line.malformed.problem else { return None };
+                Some((source, found))
+            })
+        {
+            warnings.push(format!(
+                "lines of {source} have {found} fields and no header that names them: give --log-format with the \
+                 LogFormat that `aws ec2 describe-flow-logs` prints"
+            ));
+        }
         if correlated.counts.transit_gateway > 0 {
             warnings.push(format!(
-                "{} transit gateway records were counted apart: they have no action, so they cannot show a reject",
+                "transit gateway records were counted apart ({}): they have no action, so they cannot show a reject",
                 correlated.counts.transit_gateway
             ));
         }
