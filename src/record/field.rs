@@ -125,9 +125,6 @@ pub const DEFAULT_FIELDS: [&str; 14] = [
 ];
 
 impl Field {
-    /// Number of variants.
-    pub(super) const COUNT: usize = Self::Unknown as usize + 1;
-
     /// The field of that name: dashes, underscores or neither, any case.
     #[must_use]
     pub fn from_name(name: &str) -> Self {

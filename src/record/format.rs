@@ -10,8 +10,6 @@ use super::field::{DEFAULT_FIELDS, Field};
 pub struct LogFormat {
     columns: Vec<Field>,
     names: Vec<String>,
-    /// The column of each field; the last one where a header names a field twice.
-    places: [Option<u8>; Field::COUNT],
 }
 
 /// A `--log-format` that names no field.
@@ -41,11 +39,7 @@ impl LogFormat {
     fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<String> = names.map(|name| name.to_ascii_lowercase().replace('_', "-")).collect();
         let columns: Vec<_> = names.iter().map(|name| Field::from_name(name)).collect();
-        let mut places = [None; Field::COUNT];
-        for (column, field) in columns.iter().enumerate() {
-            places[*field as usize] = u8::try_from(column).ok();
-        }
-        Self { columns, names, places }
+        Self { columns, names }
     }
 
     /// Reads `${version} ${account-id} …` as `DescribeFlowLogs` prints it, or bare names; commas may separate them.
@@ -77,13 +71,6 @@ impl LogFormat {
     #[must_use]
     pub fn columns(&self) -> &[Field] {
         &self.columns
-    }
-
-    /// The column of a field, if the format has it among its first 256.
-    #[inline]
-    #[must_use]
-    pub fn column_of(&self, field: Field) -> Option<usize> {
-        self.places[field as usize].map(usize::from)
     }
 
     /// The name of a column as the format spells it, with dashes.

@@ -3,11 +3,11 @@
 //! Owns field names (versions 2 to 11), log formats, and what makes a record malformed. Refuses to do I/O, to know
 //! the time of day, or to know what a record is used for.
 
-mod digits;
 mod field;
 mod format;
 mod parse;
 mod reader;
+mod scan;
 mod wrapped;
 
 use std::fmt;

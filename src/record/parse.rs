@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use memchr::memchr;
 
-use super::digits::{Ends, Token};
 use super::field::Field;
 use super::format::LogFormat;
+use super::scan::Cursor;
 use super::{Action, FlowRecord, LogStatus, Malformed, Problem, RejectReason};
 use crate::net::{Direction, Protocol, TcpFlags, Timestamp};
 
@@ -26,58 +26,86 @@ pub fn parse_record<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord
 }
 
 /// The ordinary case: single spaces, as many tokens as columns, nothing wrong with any field. `None` for all else.
-///
-/// Goes by the format's plan and touches only the columns that are read.
 #[expect(clippy::inline_always, reason = "as a call, the record is copied twice: 6 % of a run")]
 #[inline(always)]
 fn parse_ordinary<'a>(line: &'a [u8], format: &LogFormat) -> Option<FlowRecord<'a>> {
-    let mut ends = Ends::new();
-    if ends.find(line)? != format.columns().len() {
-        return None;
-    }
-    let token = |field: Field| format.column_of(field).map(|column| ends.token(line, column));
-    let text = |field: Field| token(field).filter(|token| !token.is_dash()).map(|token| token.bytes());
-    // Ok(None) for a column that is not there or holds `-`.
-    macro_rules! value {
-        ($field:expr, $read:expr) => {
-            match token($field) {
-                Some(token) if !token.is_dash() => Some($read(&token)?),
-                _ => None,
+    let mut record = FlowRecord::default();
+    let mut cursor = Cursor::new(line);
+    let mut has_status = false;
+    for field in format.columns() {
+        match field {
+            Field::Carried | Field::TransitGateway | Field::Unknown => {
+                cursor.skip()?;
             }
-        };
+            Field::Version => {
+                cursor.number()??;
+            }
+            Field::LogStatus => {
+                record.log_status = log_status(cursor.text()??).ok()?;
+                has_status = true;
+            }
+            Field::InterfaceId => record.interface_id = cursor.text()?,
+            Field::VpcId => record.vpc_id = cursor.text()?,
+            Field::SubnetId => record.subnet_id = cursor.text()?,
+            Field::ResourceId => record.resource_id = cursor.text()?,
+            Field::Srcaddr => record.srcaddr = cursor_address(&mut cursor)?,
+            Field::Dstaddr => record.dstaddr = cursor_address(&mut cursor)?,
+            Field::PktSrcaddr => record.pkt_srcaddr = cursor_address(&mut cursor)?,
+            Field::PktDstaddr => record.pkt_dstaddr = cursor_address(&mut cursor)?,
+            Field::Srcport => record.srcport = narrow(cursor.number()?)?,
+            Field::Dstport => record.dstport = narrow(cursor.number()?)?,
+            Field::Protocol => record.protocol = narrow(cursor.number()?)?.map(Protocol),
+            Field::TcpFlags => record.tcp_flags = narrow(cursor.number()?)?.map(TcpFlags),
+            Field::Packets => record.packets = cursor.number()?,
+            Field::Bytes => record.bytes = cursor.number()?,
+            Field::Start => record.start = moment(cursor.number()?)?,
+            Field::End => record.end = moment(cursor.number()?)?,
+            Field::Action => {
+                record.action = match cursor.text()? {
+                    Some(text) => Some(action(text).ok()?),
+                    None => None,
+                }
+            }
+            Field::FlowDirection => {
+                record.flow_direction = match cursor.text()? {
+                    Some(text) => Some(direction(text).ok()?),
+                    None => None,
+                }
+            }
+            Field::RejectReason => record.reject_reason = cursor.text()?.map(RejectReason::from_field),
+        }
     }
-    if let Some(version) = token(Field::Version) {
-        number(&version).ok()?;
+    // Without a status it has to be inferred: the general way does that.
+    (has_status && cursor.is_at_end() && is_whole(&record)).then_some(record)
+}
+
+/// A number in a smaller type; `None` when it does not fit.
+#[inline]
+fn narrow<T: TryFrom<u64>>(number: Option<u64>) -> Option<Option<T>> {
+    match number {
+        Some(number) => T::try_from(number).ok().map(Some),
+        None => Some(None),
     }
-    let small = |token: &Token<'_>| small_number(token).ok();
-    let port = |token: &Token<'_>| port(token).ok();
-    let record = FlowRecord {
-        interface_id: text(Field::InterfaceId),
-        vpc_id: text(Field::VpcId),
-        subnet_id: text(Field::SubnetId),
-        resource_id: text(Field::ResourceId),
-        srcaddr: value!(Field::Srcaddr, |token| address(token).ok()),
-        dstaddr: value!(Field::Dstaddr, |token| address(token).ok()),
-        pkt_srcaddr: value!(Field::PktSrcaddr, |token| address(token).ok()),
-        pkt_dstaddr: value!(Field::PktDstaddr, |token| address(token).ok()),
-        srcport: value!(Field::Srcport, port),
-        dstport: value!(Field::Dstport, port),
-        protocol: value!(Field::Protocol, small).map(Protocol),
-        packets: value!(Field::Packets, |token| number(token).ok()),
-        bytes: value!(Field::Bytes, |token| number(token).ok()),
-        start: value!(Field::Start, |token| timestamp(token).ok()),
-        end: value!(Field::End, |token| timestamp(token).ok()),
-        action: value!(Field::Action, |token: &Token<'_>| action(token.bytes()).ok()),
-        log_status: match token(Field::LogStatus) {
-            Some(token) => log_status(token.bytes()).ok()?,
-            // To be inferred: the general way does that.
-            None => return None,
-        },
-        tcp_flags: value!(Field::TcpFlags, small).map(TcpFlags),
-        flow_direction: value!(Field::FlowDirection, |token: &Token<'_>| direction(token.bytes()).ok()),
-        reject_reason: text(Field::RejectReason).map(RejectReason::from_field),
-    };
-    is_whole(&record).then_some(record)
+}
+
+#[inline]
+fn moment(number: Option<u64>) -> Option<Option<Timestamp>> {
+    match number {
+        Some(number) => from_epoch(number).ok().map(Some),
+        None => Some(None),
+    }
+}
+
+/// An address of either family; `Some(None)` for `-`.
+#[inline]
+fn cursor_address(cursor: &mut Cursor<'_>) -> Option<Option<IpAddr>> {
+    if let Some(address) = cursor.ipv4() {
+        return Some(address.map(IpAddr::V4));
+    }
+    match cursor.text()? {
+        Some(text) => address(text).ok().map(Some),
+        None => Some(None),
+    }
 }
 
 /// Nothing is left to infer or to object to: an ordinary flow with all that pairing needs, or an idle interface.
@@ -106,27 +134,26 @@ fn parse_any<'a>(line: &'a [u8], format: &LogFormat) -> Result<FlowRecord<'a>, M
     let mut start = 0;
     for (column, &field) in columns.iter().enumerate() {
         let token = next_token(line, &mut start);
-        if token.len() == 0 {
+        if token.is_empty() {
             return Err(wrong_field_count(line, format));
         }
         if let Err(problem) = set_field(&mut record, &mut seen, field, token) {
-            return Err(field_error(line, format, column, token.bytes(), problem));
+            return Err(field_error(line, format, column, token, problem));
         }
     }
-    if next_token(line, &mut start).len() != 0 {
+    if !next_token(line, &mut start).is_empty() {
         return Err(wrong_field_count(line, format));
     }
     finish(record, &seen, format)
 }
 
 /// The token at `start` or after the spaces there, empty at the end of the line; `start` moves behind it.
-#[inline]
-fn next_token<'a>(line: &'a [u8], start: &mut usize) -> Token<'a> {
-    while line.get(*start) == Some(&b' ') {
-        *start += 1;
-    }
-    let token = Token::at(line, (*start).min(line.len()));
-    *start += token.len() + 1;
+fn next_token<'a>(line: &'a [u8], start: &mut usize) -> &'a [u8] {
+    let rest = line.get(*start..).unwrap_or_default();
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    let rest = &rest[spaces..];
+    let token = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+    *start += spaces + token.len();
     token
 }
 
@@ -146,35 +173,35 @@ pub(super) fn set_field<'a>(
     record: &mut FlowRecord<'a>,
     seen: &mut Seen,
     field: Field,
-    token: Token<'a>,
+    token: &'a [u8],
 ) -> Result<(), Problem> {
-    let absent = token.is_dash();
+    let absent = token == b"-";
     match field {
         Field::Carried | Field::TransitGateway | Field::Unknown => {}
         Field::Version => {
-            number(&token)?;
+            number(token)?;
         }
-        Field::LogStatus => seen.log_status = Some(log_status(token.bytes())?),
+        Field::LogStatus => seen.log_status = Some(log_status(token)?),
         _ if absent => {}
-        Field::InterfaceId => record.interface_id = Some(token.bytes()),
-        Field::VpcId => record.vpc_id = Some(token.bytes()),
-        Field::SubnetId => record.subnet_id = Some(token.bytes()),
-        Field::ResourceId => record.resource_id = Some(token.bytes()),
-        Field::Srcaddr => record.srcaddr = Some(address(&token)?),
-        Field::Dstaddr => record.dstaddr = Some(address(&token)?),
-        Field::PktSrcaddr => record.pkt_srcaddr = Some(address(&token)?),
-        Field::PktDstaddr => record.pkt_dstaddr = Some(address(&token)?),
-        Field::Srcport => record.srcport = Some(port(&token)?),
-        Field::Dstport => record.dstport = Some(port(&token)?),
-        Field::Protocol => record.protocol = Some(Protocol(small_number(&token)?)),
-        Field::TcpFlags => record.tcp_flags = Some(TcpFlags(small_number(&token)?)),
-        Field::Packets => record.packets = Some(number(&token)?),
-        Field::Bytes => record.bytes = Some(number(&token)?),
-        Field::Start => record.start = Some(timestamp(&token)?),
-        Field::End => record.end = Some(timestamp(&token)?),
-        Field::Action => record.action = Some(action(token.bytes())?),
-        Field::FlowDirection => record.flow_direction = Some(direction(token.bytes())?),
-        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token.bytes())),
+        Field::InterfaceId => record.interface_id = Some(token),
+        Field::VpcId => record.vpc_id = Some(token),
+        Field::SubnetId => record.subnet_id = Some(token),
+        Field::ResourceId => record.resource_id = Some(token),
+        Field::Srcaddr => record.srcaddr = Some(address(token)?),
+        Field::Dstaddr => record.dstaddr = Some(address(token)?),
+        Field::PktSrcaddr => record.pkt_srcaddr = Some(address(token)?),
+        Field::PktDstaddr => record.pkt_dstaddr = Some(address(token)?),
+        Field::Srcport => record.srcport = Some(port(token)?),
+        Field::Dstport => record.dstport = Some(port(token)?),
+        Field::Protocol => record.protocol = Some(Protocol(small_number(token)?)),
+        Field::TcpFlags => record.tcp_flags = Some(TcpFlags(small_number(token)?)),
+        Field::Packets => record.packets = Some(number(token)?),
+        Field::Bytes => record.bytes = Some(number(token)?),
+        Field::Start => record.start = Some(timestamp(token)?),
+        Field::End => record.end = Some(timestamp(token)?),
+        Field::Action => record.action = Some(action(token)?),
+        Field::FlowDirection => record.flow_direction = Some(direction(token)?),
+        Field::RejectReason => record.reject_reason = Some(RejectReason::from_field(token)),
     }
     Ok(())
 }
@@ -280,13 +307,7 @@ pub(super) fn token_count(line: &[u8]) -> usize {
 }
 
 /// A decimal number without sign, at most 19 digits.
-#[inline]
-fn number(token: &Token<'_>) -> Result<u64, Problem> {
-    token.short_number().map_or_else(|| long_number(token.bytes()), Ok)
-}
-
-/// The same, digit by digit: the last fields of a line, long numbers, and what is none.
-fn long_number(token: &[u8]) -> Result<u64, Problem> {
+fn number(token: &[u8]) -> Result<u64, Problem> {
     if token.is_empty() || token.len() > 19 {
         return Err(if token.iter().all(u8::is_ascii_digit) {
             Problem::OutOfRange
@@ -300,30 +321,28 @@ fn long_number(token: &[u8]) -> Result<u64, Problem> {
     })
 }
 
-#[inline]
-fn small_number(token: &Token<'_>) -> Result<u8, Problem> {
+fn small_number(token: &[u8]) -> Result<u8, Problem> {
     u8::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
 }
 
-#[inline]
-fn port(token: &Token<'_>) -> Result<u16, Problem> {
+fn port(token: &[u8]) -> Result<u16, Problem> {
     u16::try_from(number(token)?).map_err(|_| Problem::OutOfRange)
 }
 
+fn timestamp(token: &[u8]) -> Result<Timestamp, Problem> {
+    from_epoch(number(token)?)
+}
+
+/// A moment given as seconds or, when it can only be that, as milliseconds of the Unix epoch.
 #[inline]
-fn timestamp(token: &Token<'_>) -> Result<Timestamp, Problem> {
-    let value = number(token)?;
+fn from_epoch(value: u64) -> Result<Timestamp, Problem> {
     let seconds = if value >= FIRST_MILLISECOND_VALUE { value / 1000 } else { value };
     // Row layouts hold 32 bits of seconds: until 2106.
     u32::try_from(seconds).map(|seconds| Timestamp(i64::from(seconds))).map_err(|_| Problem::OutOfRange)
 }
 
-#[inline]
-fn address(token: &Token<'_>) -> Result<IpAddr, Problem> {
-    if let Some(address) = token.ipv4() {
-        return Ok(IpAddr::V4(address));
-    }
-    std::str::from_utf8(token.bytes()).ok().and_then(|text| text.parse().ok()).ok_or(Problem::NotAnAddress)
+fn address(token: &[u8]) -> Result<IpAddr, Problem> {
+    std::str::from_utf8(token).ok().and_then(|text| text.parse().ok()).ok_or(Problem::NotAnAddress)
 }
 
 fn log_status(token: &[u8]) -> Result<LogStatus, Problem> {
@@ -512,7 +531,7 @@ mod tests {
         #[test]
         fn numbers_read_as_the_standard_library_reads_them(text in "[0-9x]{0,21}") {
             let expected = text.parse::<u64>().ok().filter(|_| text.len() <= 19);
-            prop_assert_eq!(number(&Token::whole(text.as_bytes())).ok(), expected);
+            prop_assert_eq!(number(text.as_bytes()).ok(), expected);
         }
 
         #[test]

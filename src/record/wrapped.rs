@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::digits::Token;
 use super::field::Field;
 use super::format::LogFormat;
 use super::parse::{Seen, finish, set_field};
@@ -215,7 +214,7 @@ pub(super) fn with_record(
     let mut record = FlowRecord::default();
     let mut seen = Seen::default();
     for (field, _, text) in fields {
-        if let Err(problem) = set_field(&mut record, &mut seen, *field, Token::whole(text.as_bytes())) {
+        if let Err(problem) = set_field(&mut record, &mut seen, *field, text.as_bytes()) {
             then(Err(Malformed::new(field.name(), text.as_bytes(), problem)));
             return;
         }
