@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::selection::selection;
 use super::{Outcome, present};
 use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
-use crate::config::{ColorChoice, Diagnose, Filters, Output};
-use crate::correlate::{Options, PlaceFilter, Selection};
+use crate::config::{ColorChoice, Diagnose, Output};
+use crate::correlate::Options;
 use crate::decode::Limits;
 use crate::network::NetworkConfig;
 use crate::pipeline::{Progress, ReadOptions, Reading, read};
@@ -89,60 +90,6 @@ fn attribute(
         others,
     }
     .diagnosis()
-}
-
-fn selection(config: &Diagnose, network: &NetworkConfig) -> Selection {
-    let Filters { interface_ids, subnet_ids, vpc_ids, network_acl_ids, cidrs, ports, protocols } =
-        &config.filters;
-    let bytes = |ids: &[String]| ids.iter().map(|id| id.clone().into_bytes()).collect();
-    let interfaces_where = |keep: &dyn Fn(&crate::network::Interface) -> bool| {
-        let kept = network.interfaces().filter(|interface| keep(interface));
-        kept.map(|interface| interface.interface_id.clone().into_bytes()).collect()
-    };
-    let in_subnets = |subnets: &[String]| PlaceFilter {
-        subnet_ids: bytes(subnets),
-        interface_ids: interfaces_where(&|interface| {
-            interface.subnet_id.as_ref().is_some_and(|id| subnets.contains(id))
-        }),
-        ..PlaceFilter::default()
-    };
-    let mut places = Vec::new();
-    if !interface_ids.is_empty() {
-        places.push(PlaceFilter { interface_ids: bytes(interface_ids), ..PlaceFilter::default() });
-    }
-    if !subnet_ids.is_empty() {
-        places.push(in_subnets(subnet_ids));
-    }
-    if !vpc_ids.is_empty() {
-        places.push(PlaceFilter {
-            vpc_ids: bytes(vpc_ids),
-            interface_ids: interfaces_where(&|interface| {
-                interface.vpc_id.as_ref().is_some_and(|id| vpc_ids.contains(id))
-            }),
-            ..PlaceFilter::default()
-        });
-    }
-    if !network_acl_ids.is_empty() {
-        let behind = |subnet_id: &str| {
-            network
-                .acl_for_subnet(subnet_id, None)
-                .is_ok_and(|acl| network_acl_ids.contains(&acl.network_acl_id))
-        };
-        let associated = network
-            .acls()
-            .filter(|acl| network_acl_ids.contains(&acl.network_acl_id))
-            .flat_map(|acl| &acl.subnet_ids);
-        let known = network.subnets().map(|subnet| &subnet.subnet_id).filter(|id| behind(id));
-        places.push(in_subnets(&associated.chain(known).cloned().collect::<Vec<_>>()));
-    }
-    Selection {
-        since: config.since,
-        until: config.until,
-        places,
-        cidrs: cidrs.clone(),
-        ports: ports.clone(),
-        protocols: protocols.clone(),
-    }
 }
 
 /// `--strict`: names the first thing that is not as it should be.

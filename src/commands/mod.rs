@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod diagnose;
 mod present;
+mod selection;
 
 /// How a command ended when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -143,15 +143,7 @@ impl Correlator {
         {
             return Err(LateRecord);
         }
-        let counts = &mut self.totals.counts;
-        counts.headers += batch.counts.headers;
-        counts.malformed += batch.counts.malformed;
-        counts.filtered += batch.counts.filtered;
-        counts.transit_gateway += batch.counts.transit_gateway;
-        counts.unpairable_accepted += batch.counts.unpairable_accepted;
-        counts.unpairable_rejected += batch.counts.unpairable_rejected;
-        counts.unpairable_rejected_packets =
-            counts.unpairable_rejected_packets.saturating_add(batch.counts.unpairable_rejected_packets);
+        self.totals.counts.add(&batch.counts);
         self.totals.span = match (self.totals.span, batch.span) {
             (Some(a), Some(b)) => Some(a.union(b)),
             (a, b) => a.or(b),
@@ -179,6 +171,12 @@ impl Correlator {
             row.interface = index_of(row.interface);
             self.rejects.insert(&row);
         }
+        self.absorb_status(batch, &index_of);
+        batch.clear();
+        Ok(())
+    }
+
+    fn absorb_status(&mut self, batch: &mut Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
         for row in batch.status.drain(..) {
             if row.identity.is_some_and(|identity| !self.seen.insert(row.span.start.0, identity)) {
                 self.totals.duplicates += 1;
@@ -192,8 +190,6 @@ impl Correlator {
                 self.totals.no_data += 1;
             }
         }
-        batch.clear();
-        Ok(())
     }
 
     fn absorb_accepted(&mut self, batch: &Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {

@@ -40,6 +40,20 @@ pub struct Counts {
     pub unpairable_rejected_packets: u64,
 }
 
+impl Counts {
+    /// Adds those of another batch.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.headers += other.headers;
+        self.malformed += other.malformed;
+        self.filtered += other.filtered;
+        self.transit_gateway += other.transit_gateway;
+        self.unpairable_accepted += other.unpairable_accepted;
+        self.unpairable_rejected += other.unpairable_rejected;
+        let packets = &mut self.unpairable_rejected_packets;
+        *packets = packets.saturating_add(other.unpairable_rejected_packets);
+    }
+}
+
 /// A malformed line and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MalformedLine {
@@ -225,11 +239,7 @@ impl<'a> Gatherer<'a> {
             // A regional NAT gateway is no interface: no address is common to its records.
             self.batch.interfaces[at].own_address.observe(&flow, record.flow_direction);
         }
-        // With one packet-level address only, a request and its reply would not mirror each other.
-        let packet = match (record.pkt_srcaddr, record.pkt_dstaddr) {
-            (Some(srcaddr), Some(dstaddr)) => FiveTuple { srcaddr, dstaddr, ..flow },
-            _ => flow,
-        };
+        let packet = packet_level(record, flow);
         let span = Span { start, end };
         let counts = self.selection.admits_time(span);
         let context = !counts && !rejected && self.selection.is_context(span, self.match_window_seconds);
@@ -245,20 +255,15 @@ impl<'a> Gatherer<'a> {
         self.note_start(span);
         let identity = self.flow_identity(interface, rejected, record, &flow, &packet, span);
         if rejected {
-            self.batch.rejected.push(RejectedRow {
+            let row = RejectedRow {
                 interface,
                 flow,
                 packet,
                 flow_direction: record.flow_direction,
-                record: RejectedRecord {
-                    span,
-                    packets: record.packets.unwrap_or(0),
-                    bytes: record.bytes,
-                    tcp_flags: record.tcp_flags,
-                    reject_reason: record.reject_reason,
-                },
+                record: rejected_record(record, span),
                 identity,
-            });
+            };
+            self.batch.rejected.push(row);
             return;
         }
         self.accepted(
@@ -355,6 +360,25 @@ fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) {
         && known.as_deref().is_none_or(|known| said < known)
     {
         *known = Some(said.into());
+    }
+}
+
+/// The flow with packet-level addresses. With one of the two only, a request and its reply would not mirror each other.
+#[inline]
+fn packet_level(record: &FlowRecord<'_>, flow: FiveTuple) -> FiveTuple {
+    match (record.pkt_srcaddr, record.pkt_dstaddr) {
+        (Some(srcaddr), Some(dstaddr)) => FiveTuple { srcaddr, dstaddr, ..flow },
+        _ => flow,
+    }
+}
+
+fn rejected_record(record: &FlowRecord<'_>, span: Span) -> RejectedRecord {
+    RejectedRecord {
+        span,
+        packets: record.packets.unwrap_or(0),
+        bytes: record.bytes,
+        tcp_flags: record.tcp_flags,
+        reject_reason: record.reject_reason,
     }
 }
 

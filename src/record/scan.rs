@@ -2,7 +2,7 @@
 //!
 //! A flow log is mostly digits, and their count changes from field to field: a loop over bytes spends its time on
 //! branches guessed wrong, and finding the fields first means to look at everything twice. Whatever is unusual ends
-//! the walk with `None`; the plain parser then says what it is. Property tests hold both to the same results.
+//! the walk; the plain parser then says what it is. Property tests hold both to the same results.
 
 use std::net::Ipv4Addr;
 
@@ -12,6 +12,10 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 const SPACES: u64 = 0x2020_2020_2020_2020;
 
 const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Something that ends the walk: the plain parser is to look at the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unusual;
 
 /// A position in a line whose fields are separated by single spaces.
 #[derive(Debug)]
@@ -33,9 +37,9 @@ impl<'a> Cursor<'a> {
         self.at == self.line.len() + 1
     }
 
-    /// Reads a number of at most 16 digits; `Some(None)` for `-`.
+    /// Reads a number of at most 16 digits; `None` for `-`.
     #[inline]
-    pub(super) fn number(&mut self) -> Option<Option<u64>> {
+    pub(super) fn number(&mut self) -> Result<Option<u64>, Unusual> {
         let word = self.word(self.at)?;
         let others = !digit_bytes(word) & HIGHS;
         if others == 0 {
@@ -46,54 +50,56 @@ impl<'a> Cursor<'a> {
             return self.dash(word);
         }
         self.at += len + 1;
-        (len > 0).then(|| Some(value_of(word, len)))
+        if len == 0 { Err(Unusual) } else { Ok(Some(value_of(word, len))) }
     }
 
     /// The same for a number that begins with these eight digits.
     #[inline]
-    fn long_number(&mut self, high: u64) -> Option<Option<u64>> {
+    fn long_number(&mut self, high: u64) -> Result<Option<u64>, Unusual> {
         let word = self.word(self.at + 8)?;
         let others = !digit_bytes(word) & HIGHS;
         let len = others.trailing_zeros() as usize / 8;
         if others == 0 || byte_at(word, len) != b' ' {
-            return None;
+            return Err(Unusual);
         }
         self.at += 8 + len + 1;
         let low = if len == 0 { 0 } else { value_of(word, len) };
-        Some(Some(value_of(high, 8) * POWERS[len] + low))
+        Ok(Some(value_of(high, 8) * POWERS[len] + low))
     }
 
-    /// Reads an IPv4 address; `Some(None)` for `-`.
+    /// Reads an IPv4 address; `None` for `-`.
     #[inline]
-    pub(super) fn ipv4(&mut self) -> Option<Option<Ipv4Addr>> {
+    pub(super) fn ipv4(&mut self) -> Result<Option<Ipv4Addr>, Unusual> {
         let mut bits = 0;
         let mut at = self.at;
         for part in 0..4 {
-            let (value, len) = match octet(*self.line.get(at..)?.first_chunk()?) {
-                Some(octet) => octet,
-                None => return self.word(self.at).and_then(|word| self.dash(word)),
+            let four = self.line.get(at..).and_then(<[u8]>::first_chunk).ok_or(Unusual)?;
+            let Some((value, len)) = octet(*four) else {
+                let word = self.word(self.at)?;
+                return self.dash(word);
             };
             bits = bits << 8 | value;
             at += len + 1;
-            if *self.line.get(at - 1)? != if part < 3 { b'.' } else { b' ' } {
-                return None;
+            let separator = if part < 3 { b'.' } else { b' ' };
+            if self.line.get(at - 1) != Some(&separator) {
+                return Err(Unusual);
             }
         }
         self.at = at;
-        Some(Some(Ipv4Addr::from(bits)))
+        Ok(Some(Ipv4Addr::from(bits)))
     }
 
-    /// Reads a text; `Some(None)` for `-`.
+    /// Reads a text; `None` for `-`.
     #[inline]
-    pub(super) fn text(&mut self) -> Option<Option<&'a [u8]>> {
+    pub(super) fn text(&mut self) -> Result<Option<&'a [u8]>, Unusual> {
         let start = self.at;
         let text = &self.line[start..self.skip()?];
-        Some((text != b"-").then_some(text))
+        Ok((text != b"-").then_some(text))
     }
 
     /// Steps over a field; gives its end.
     #[inline]
-    pub(super) fn skip(&mut self) -> Option<usize> {
+    pub(super) fn skip(&mut self) -> Result<usize, Unusual> {
         let mut end = self.at;
         loop {
             let spaces = zero_bytes(self.word(end)? ^ SPACES);
@@ -105,27 +111,24 @@ impl<'a> Cursor<'a> {
         }
         let empty = end == self.at;
         self.at = end + 1;
-        (!empty).then_some(end)
+        if empty { Err(Unusual) } else { Ok(end) }
     }
 
     /// A field that is nothing but `-`.
     #[cold]
-    fn dash<T>(&mut self, word: u64) -> Option<Option<T>> {
+    fn dash<T>(&mut self, word: u64) -> Result<Option<T>, Unusual> {
         if byte_at(word, 0) != b'-' || byte_at(word, 1) != b' ' {
-            return None;
+            return Err(Unusual);
         }
         self.at += 2;
-        Some(None)
+        Ok(None)
     }
 
-    /// Eight bytes of the line, as if spaces followed it; `None` behind its end.
+    /// Eight bytes of the line, as if spaces followed it.
     #[inline]
-    fn word(&self, at: usize) -> Option<u64> {
-        let rest = self.line.get(at..)?;
-        match rest.first_chunk() {
-            Some(bytes) => Some(u64::from_le_bytes(*bytes)),
-            None => Some(last_word(rest)),
-        }
+    fn word(&self, at: usize) -> Result<u64, Unusual> {
+        let rest = self.line.get(at..).ok_or(Unusual)?;
+        Ok(rest.first_chunk().map_or_else(|| last_word(rest), |bytes| u64::from_le_bytes(*bytes)))
     }
 }
 
@@ -198,9 +201,9 @@ mod tests {
             let first = line.split(' ').next().unwrap_or_default();
             let mut cursor = Cursor::new(line.as_bytes());
             match cursor.number() {
-                Some(Some(value)) => prop_assert_eq!(Ok(value), first.parse()),
-                Some(None) => prop_assert_eq!(first, "-"),
-                None => prop_assert!(first.parse::<u64>().is_err() || first.len() > 15),
+                Ok(Some(value)) => prop_assert_eq!(Some(value), first.parse().ok()),
+                Ok(None) => prop_assert_eq!(first, "-"),
+                Err(Unusual) => prop_assert!(first.parse::<u64>().is_err() || first.len() > 15),
             }
             if !after.contains(' ') && first.len() < 16 && first.parse::<u64>().is_ok() {
                 prop_assert!(cursor.is_at_end());
@@ -213,16 +216,16 @@ mod tests {
         ) {
             let line = format!("{text} next");
             match Cursor::new(line.as_bytes()).ipv4() {
-                Some(Some(address)) => prop_assert_eq!(Ok(address), text.parse()),
-                Some(None) => prop_assert_eq!(text, "-"),
-                None => prop_assert!(text.parse::<Ipv4Addr>().is_err()),
+                Ok(Some(address)) => prop_assert_eq!(Some(address), text.parse().ok()),
+                Ok(None) => prop_assert_eq!(text, "-"),
+                Err(Unusual) => prop_assert!(text.parse::<Ipv4Addr>().is_err()),
             }
         }
 
         #[test]
         fn every_address_reads_back(bits in any::<u32>()) {
             let line = format!("{} next", Ipv4Addr::from(bits));
-            prop_assert_eq!(Cursor::new(line.as_bytes()).ipv4(), Some(Some(Ipv4Addr::from(bits))));
+            prop_assert_eq!(Cursor::new(line.as_bytes()).ipv4(), Ok(Some(Ipv4Addr::from(bits))));
         }
 
         #[test]
@@ -231,10 +234,10 @@ mod tests {
             for expected in line.split(|byte| *byte == b' ') {
                 let text = cursor.text();
                 if expected.is_empty() {
-                    prop_assert_eq!(text, None);
+                    prop_assert_eq!(text, Err(Unusual));
                     return Ok(());
                 }
-                prop_assert_eq!(text, Some((expected != b"-").then_some(expected)));
+                prop_assert_eq!(text, Ok((expected != b"-").then_some(expected)));
             }
             prop_assert!(cursor.is_at_end());
         }

@@ -113,6 +113,14 @@ impl Material<'_> {
                 correlated.counts.transit_gateway
             ));
         }
+        self.warn_of_missing_halves(&mut warnings);
+        warnings.extend(self.network.warnings().iter().cloned());
+        warnings
+    }
+
+    /// What the input or the configuration does not hold at all.
+    fn warn_of_missing_halves(&self, warnings: &mut Vec<String>) {
+        let correlated = &self.reading.correlated;
         if correlated.accepted == 0 && correlated.rejected > 0 && correlated.counts.filtered == 0 {
             warnings.push(
                 "the input holds no ACCEPT records (a flow log that records only rejects?): requests cannot be seen, \
@@ -133,8 +141,6 @@ impl Material<'_> {
                 warnings.push(format!("{id} is not in the snapshot: --nacl {id} matches nothing"));
             }
         }
-        warnings.extend(self.network.warnings().iter().cloned());
-        warnings
     }
 
     /// What a format without packet-level addresses means for interfaces that have several.
