@@ -20,8 +20,21 @@ fn main() -> ExitCode {
     match outcome {
         Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
-            eprintln!("error: {}", flowcheck::report::escape_for_terminal(&format!("{error:#}")));
+            eprintln!("error: {}", flowcheck::report::escape_for_terminal(&described(&error)));
             ExitCode::from(2)
         }
     }
+}
+
+/// The error and its causes, each said once: some errors repeat their cause in their own words.
+fn described(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

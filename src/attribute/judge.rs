@@ -10,11 +10,11 @@ use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::network::MissingFact;
 use crate::record::RejectReason;
 
-/// Idle seconds after which a UDP flow with one exchange is no longer tracked (EC2 User Guide, "Security group
-/// connection tracking"; streams: 180 s).
+/// Idle seconds after which a UDP flow of one exchange is no longer tracked (EC2 User Guide, "Security group connection
+/// tracking"); a stream is tracked for 180 s, and an interface may be set otherwise.
 const UDP_TRACKING_SECONDS: i64 = 30;
 
-/// The shortest default idle timeout of an established TCP connection (same page: 350 s on Nitro v6, else 5 days).
+/// The shortest default for an established TCP connection (same page): newer instance types; others keep it for 5 days.
 const TCP_TRACKING_SECONDS: i64 = 350;
 
 /// Ports on which services commonly answer, beyond the well-known ones (IANA service names).
@@ -99,6 +99,8 @@ pub enum Detail {
     TrackingExpired(Protocol, i64),
     /// The ACL allows it and nothing else is known.
     AclAllows(Option<Timestamp>),
+    /// No network configuration was given.
+    NoConfiguration,
     /// It is unknown which ACL stands there.
     NoNetworkAcl(MissingFact),
     /// It is unknown which way the packet went.
@@ -120,7 +122,7 @@ impl Detail {
             Self::LateAfterClose => "late_after_close",
             Self::TrackingExpired(..) => "tracking_expired",
             Self::AclAllows(_) => "acl_allows",
-            Self::NoNetworkAcl(_) => "no_network_acl",
+            Self::NoConfiguration | Self::NoNetworkAcl(_) => "no_network_acl",
             Self::DirectionUnknown(_) => "direction_unknown",
             Self::IcmpTypeUnknown => "icmp_type_unknown",
             Self::UnknownRejectReason => "unknown_reject_reason",
@@ -138,7 +140,9 @@ impl Detail {
                     .to_owned()
             }
             Self::TrackingExpired(..) => {
-                "the connection was silent for longer than security groups track it".to_owned()
+                "the connection was silent so long that its tracking may have expired (UDP: 30 s, a stream 180 s; TCP: 350 s on newer \
+                 instance types, else 5 days)"
+                    .to_owned()
             }
             Self::NoNetworkAcl(_) => "no network ACL is known for these interfaces".to_owned(),
             Self::DirectionUnknown(_) => {
@@ -168,7 +172,12 @@ impl fmt::Display for Detail {
             }
             Self::TrackingExpired(protocol, seconds) => write!(
                 f,
-                "{protocol} connection tracking expired: the reply came {seconds} s after the last accepted packet"
+                "connection tracking may have expired: the reply came {seconds} s after the last accepted packet ({})",
+                if *protocol == Protocol::UDP {
+                    "udp is tracked for 30 s, a stream for 180 s"
+                } else {
+                    "tcp is tracked for 350 s on newer instance types, else for 5 days"
+                }
             ),
             Self::AclAllows(captured_at) => {
                 f.write_str("the network ACL allows this reply")?;
@@ -180,6 +189,7 @@ impl fmt::Display for Detail {
                      an ACL that was different at the time",
                 )
             }
+            Self::NoConfiguration => f.write_str("no network ACL is known: no network configuration was given"),
             Self::NoNetworkAcl(fact) => fact.fmt(f),
             Self::DirectionUnknown(interface) => write!(
                 f,
@@ -275,12 +285,10 @@ fn judge<'a>(
         decision.detail = Some(what_is_left(conversation, &rejected, places));
     }
     let span = rejected.iter().map(|record| record.span).reduce(Span::union);
-    let in_force = decision.timeless
-        || (!place.subnet_is_inferred
-            && places
-                .config()
-                .captured_at()
-                .is_some_and(|at| span.is_some_and(|s| s.start <= at && at <= s.end)));
+    let captured_at =
+        decision.network_acl.and_then(|acl| places.config().acl_captured_at(&acl.network_acl_id));
+    let in_span = |at| span.is_some_and(|span| span.start <= at && at <= span.end);
+    let in_force = decision.timeless || (!place.subnet_is_inferred && captured_at.is_some_and(in_span));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven
@@ -321,6 +329,16 @@ fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     Decision { timeless: true, ..Decision::new(cause) }
 }
 
+/// Why the ACL is unknown: nothing is known at all, or this fact.
+fn unknown_acl(fact: &MissingFact, places: &Places<'_>) -> Detail {
+    let counts = places.config().counts();
+    if counts.network_acls + counts.interfaces == 0 {
+        Detail::NoConfiguration
+    } else {
+        Detail::NoNetworkAcl(fact.clone())
+    }
+}
+
 /// What the ACL in front of the interface says about a rejected packet.
 fn decide<'a>(
     packet: &FiveTuple,
@@ -338,7 +356,7 @@ fn decide<'a>(
     }
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
-        Err(fact) => return Decision::undetermined(Detail::NoNetworkAcl(fact.clone())),
+        Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
     let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl) };
@@ -370,7 +388,7 @@ fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'
     }
     let acl = match &place.network_acl {
         Ok(acl) => *acl,
-        Err(fact) => return Decision::undetermined(Detail::NoNetworkAcl(fact.clone())),
+        Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let mut candidates = Vec::new();
     for direction in [Direction::Ingress, Direction::Egress] {

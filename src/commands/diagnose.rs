@@ -98,21 +98,17 @@ fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
         bail!("{}: {}", incomplete.source, incomplete.error);
     }
     if let Some(line) = diagnosis.input.malformed_examples.first() {
-        let more = diagnosis.input.malformed.saturating_sub(1);
-        bail!(
-            "{}:{}: {}={} {} (and {more} more malformed)",
-            line.source,
-            line.line,
-            line.field,
-            line.value,
-            line.error
-        );
+        let more = match diagnosis.input.malformed.saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more malformed)"),
+        };
+        bail!("{}:{}: {}={} {}{more}", line.source, line.line, line.field, line.value, line.error);
     }
     Ok(())
 }
 
 fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
-    if let Some(path) = &output.file {
+    if let Some(path) = output.file.as_ref().filter(|path| path.as_os_str() != "-") {
         return write_file(diagnosis, output, path);
     }
     let stdout = io::stdout();
@@ -129,23 +125,32 @@ fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
     }
 }
 
-/// Whole or not at all: a temporary file beside it, then a rename.
+/// Whole or not at all: a temporary file beside it, then a rename. What a link points to is replaced, not the link;
+/// a device or a pipe cannot be replaced and is written to.
 fn write_file(diagnosis: &Diagnosis, output: &Output, path: &Path) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let context = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let style = style(output, false);
-    {
-        let mut out = BufWriter::new(file.as_file_mut());
-        report::write(diagnosis, output.format, &style, &mut out)
-            .and_then(|()| out.flush())
-            .with_context(context)?;
+    let put = |file: &mut File| {
+        let mut out = BufWriter::new(file);
+        report::write(diagnosis, output.format, &style, &mut out).and_then(|()| out.flush())
+    };
+    match std::fs::metadata(&target) {
+        Ok(metadata) if metadata.is_dir() => bail!("cannot write {}: it is a directory", path.display()),
+        Ok(metadata) if !metadata.is_file() => {
+            let mut file = File::options().write(true).open(&target).with_context(context)?;
+            return put(&mut file).with_context(context);
+        }
+        _ => {}
     }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("cannot write {}: there is no directory {}", path.display(), folder.display());
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    put(file.as_file_mut()).with_context(context)?;
     allow_what_the_umask_allows(file.as_file());
-    file.persist(path).with_context(context)?;
+    file.persist(&target).map_err(|error| error.error).with_context(context)?;
     Ok(())
 }
 

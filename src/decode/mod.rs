@@ -155,11 +155,17 @@ fn not_text(head: &[u8]) -> Option<&'static str> {
         Some("is compressed with zstd, which flow logs never are; decompress it first")
     } else if head.starts_with(b"PK\x03\x04") {
         Some("is a zip archive; unpack it first")
-    } else if head[..head.len().min(4096)].contains(&0) {
+    } else if is_binary(&head[..head.len().min(4096)]) {
         Some("is binary, not a flow log")
     } else {
         None
     }
+}
+
+/// More than a stray zero byte or two: text has none, binary formats are full of them.
+fn is_binary(head: &[u8]) -> bool {
+    let zeros = memchr::memchr_iter(0, head).count();
+    zeros * 32 > head.len()
 }
 
 fn describe(error: &io::Error) -> String {

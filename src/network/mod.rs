@@ -206,12 +206,18 @@ impl NetworkConfig {
             .or_else(|| self.nat_gateways.get(id)?.value.name.clone())
     }
 
-    /// When the configuration was captured: the earliest capture of all documents; `None` when one does not
-    /// say.
+    /// When the configuration was captured: the latest capture of all documents, which wins where they differ; `None`
+    /// when one does not say.
     #[must_use]
     pub fn captured_at(&self) -> Option<Timestamp> {
         let times: Option<Vec<_>> = self.documents.iter().map(|document| document.captured_at).collect();
-        times?.into_iter().min()
+        times?.into_iter().max()
+    }
+
+    /// When the rules of this ACL were captured, if its document says so.
+    #[must_use]
+    pub fn acl_captured_at(&self, network_acl_id: &str) -> Option<Timestamp> {
+        self.documents.get(self.network_acls.get(network_acl_id)?.document)?.captured_at
     }
 
     /// How much is known.

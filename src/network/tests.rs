@@ -272,7 +272,27 @@ fn the_later_capture_wins_else_the_later_file() {
     }
     let config = load(&[("a.json", &captured(new, "same")), ("b.json", &captured(old, "same"))]).unwrap();
     assert!(config.warnings().is_empty(), "nothing is said about equals");
-    assert_eq!(config.captured_at().map(|at| at.to_string()).as_deref(), Some("2024-05-01T00:00:00Z"));
+    assert_eq!(config.captured_at().map(|at| at.to_string()).as_deref(), Some("2024-05-02T00:00:00Z"));
+}
+
+#[test]
+fn rules_are_dated_by_the_document_they_come_from() {
+    // The rules of one snapshot with the date of another would prove what neither shows.
+    let document = |at: &str, action: &str| {
+        format!(
+            r#"{{"flowcheck":{{"captured_at":"{at}"}},"NetworkAcls":[{{"NetworkAclId":"acl-1","Entries":[
+            {{"RuleNumber":100,"Protocol":"-1","RuleAction":"{action}","Egress":false,"CidrBlock":"0.0.0.0/0"}}]}}]}}"#
+        )
+    };
+    let (early, late) = (document("2024-05-01T00:00:00Z", "allow"), document("2024-05-02T00:00:00Z", "deny"));
+    for (first, second) in [(&early, &late), (&late, &early)] {
+        let config = load(&[("a.json", first), ("b.json", second)]).unwrap();
+        let rule =
+            config.acl("acl-1").and_then(|acl| acl.entry(Direction::Ingress, 100)).map(ToString::to_string);
+        assert_eq!(rule.as_deref(), Some("100 ALL ALL 0.0.0.0/0 DENY"));
+        let captured_at = config.acl_captured_at("acl-1").map(|at| at.to_string());
+        assert_eq!(captured_at.as_deref(), Some("2024-05-02T00:00:00Z"));
+    }
 }
 
 #[test]

@@ -162,7 +162,17 @@ impl LineReader {
             sink.transit_gateway();
             return;
         }
+        let default_columns = LogFormat::default_v2().columns().len();
         let malformed = first_error.unwrap_or_else(|| {
+            if found == default_columns {
+                // As many fields as the default format has, and another version: it is another format.
+                let version = &line[..memchr::memchr(b' ', line).unwrap_or(line.len())];
+                return Malformed::new(
+                    "version",
+                    version,
+                    Problem::NotOneOf("2, the version of the default format"),
+                );
+            }
             let expected = self.headerless[0].columns().len();
             Malformed::new("line", line, Problem::FieldCount { expected, found })
         });
@@ -255,7 +265,7 @@ impl LineReader {
 /// The rest of a line that begins with an RFC 3339 time, as CloudWatch Logs exports to S3 have it.
 fn strip_received_time(line: &[u8]) -> Option<&[u8]> {
     let (time, rest) = line.split_at(memchr::memchr(b' ', line)?);
-    let shaped = time.len() >= 20 && time[4] == b'-' && time[10] == b'T' && time.ends_with(b"Z");
+    let shaped = time.len() >= 20 && time[4] == b'-' && time[10] == b'T' && time[13] == b':';
     (shaped && time[..4].iter().all(u8::is_ascii_digit)).then(|| rest.trim_ascii_start())
 }
 

@@ -104,7 +104,9 @@ impl<'a> Wording<'a> {
     #[must_use]
     pub fn nothing_found(&self) -> (String, Vec<String>) {
         let Diagnosis { input, network_config, .. } = self.diagnosis;
-        let verdict = if input.records == 0 {
+        let verdict = if input.records == 0 && input.filtered > 0 {
+            "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
+        } else if input.records == 0 {
             "Nothing to judge: the input holds no ACCEPT or REJECT record.".to_owned()
         } else if input.rejected == 0 {
             format!(

@@ -36,7 +36,7 @@ enum Location {
 pub struct Discovery {
     /// Inputs without a time in their names first, then by that time, then by name.
     pub objects: Vec<Object>,
-    /// Files in directories whose names do not look like flow logs.
+    /// Files in directories that may be flow logs but have another kind of name.
     pub passed_over: Vec<String>,
     /// Directories that could not be listed, with the reason.
     pub unreadable: Vec<(String, String)>,
@@ -72,6 +72,7 @@ pub enum SourceError {
 /// Finds the inputs that the sources on the command line stand for.
 pub fn discover(sources: &[String]) -> Result<Discovery, SourceError> {
     let mut discovery = Discovery::default();
+    let mut failed = Vec::new();
     for source in sources {
         if source == "-" {
             discovery.objects.push(Object {
@@ -82,9 +83,22 @@ pub fn discover(sources: &[String]) -> Result<Discovery, SourceError> {
             });
         } else if source.contains("://") && !Path::new(source).exists() {
             return Err(SourceError::UnsupportedScheme { source_name: source.clone() });
-        } else {
-            discover_path(source, &mut discovery)?;
+        } else if let Err(error) = discover_path(source, &mut discovery) {
+            failed.push((source, error));
         }
+    }
+    // A typing error among other sources does not cost what they hold.
+    if discovery.objects.is_empty()
+        && let Some((_, error)) = failed.pop()
+    {
+        return Err(error);
+    }
+    for (source, error) in failed {
+        let reason = match error {
+            SourceError::NotFound { .. } => "no such file or directory",
+            _ => "no flow log files in this directory",
+        };
+        discovery.unreadable.push((source.clone(), reason.to_owned()));
     }
     discovery.objects.sort_by(|a, b| a.order().cmp(&b.order()));
     discovery.passed_over.sort();
@@ -106,7 +120,7 @@ fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceEr
                 if looks_like_flow_logs(entry.path()) && !hidden {
                     let size = entry.metadata().ok().map(|metadata| metadata.len());
                     discovery.objects.push(Object::file(entry.path(), size));
-                } else {
+                } else if !hidden && may_be_flow_logs(entry.path()) {
                     discovery.passed_over.push(entry.path().display().to_string());
                 }
             }
@@ -121,6 +135,15 @@ fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceEr
         return Err(SourceError::EmptyDirectory { path: source.to_owned() });
     }
     Ok(())
+}
+
+/// Names that flow logs can have though they are not searched for: none at all after the dot (Firehose), `.log.1`, `.json`.
+fn may_be_flow_logs(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    extension.is_none_or(|extension| {
+        extension.bytes().all(|byte| byte.is_ascii_digit())
+            || ["jsonl", "ndjson"].contains(&extension.as_str())
+    })
 }
 
 fn looks_like_flow_logs(path: &Path) -> bool {
@@ -162,14 +185,19 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let late = "1_vpcflowlogs_eu-west-1_fl-1_20261120T1405Z_aa.log.gz";
         let early = "1_vpcflowlogs_eu-west-1_fl-2_20261120T1400Z_bb.log.gz";
-        for name in [late, early, "plain.log", "notes.md", ".hidden.log"] {
+        for name in [late, early, "plain.log", "notes.md", ".hidden.log", "delivery-1"] {
             std::fs::write(dir.path().join(name), "x").expect("write");
         }
         let at = |name: &str| dir.path().join(name).display().to_string();
-        let found = discover(&[at(late), dir.path().display().to_string()]).expect("discovery");
+        let found =
+            discover(&[at(late), dir.path().display().to_string(), at("missing")]).expect("discovery");
         let names: Vec<_> = found.objects.iter().map(|object| object.name.clone()).collect();
         assert_eq!(names, [at("plain.log"), at(early), at(late), at(late)]);
-        assert_eq!(found.passed_over, [at(".hidden.log"), at("notes.md")]);
+        assert_eq!(
+            found.unreadable.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
+            [at("missing")]
+        );
+        assert_eq!(found.passed_over, [at("delivery-1")]);
     }
 
     #[test]

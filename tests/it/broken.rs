@@ -165,10 +165,48 @@ fn sources_that_are_not_there_are_errors() {
     let scratch = Scratch::new();
     let good = scratch.file("flow.log", pair());
     let missing = scratch.at("missing.log");
-    flowcheck(&[&good, &missing]).expect(2, &["error", &missing]).expect_no_output();
+    flowcheck(&[&missing]).expect(2, &["error", &missing]).expect_no_output();
+    // Among others it is an input that could not be read: what the others hold is still said.
+    let ended = flowcheck(&[&good, &missing, "--format", "json"]);
+    ended.expect(3, &[&missing, "no such file"]);
+    expect_input(&ended, "records", 2);
+    flowcheck(&[&good, &missing, "--strict"]).expect(2, &[&missing]).expect_no_output();
     std::fs::create_dir(scratch.path().join("nothing")).expect("folder");
     flowcheck(&[&scratch.at("nothing")]).expect(2, &["error", "nothing", "hint"]).expect_no_output();
     flowcheck(&["ftp://somewhere/logs"]).expect(2, &["error", "ftp://somewhere/logs"]).expect_no_output();
+}
+
+#[cfg(unix)]
+#[test]
+fn output_goes_through_links_and_into_pipes_without_replacing_them() {
+    let scratch = Scratch::new();
+    let good = scratch.file("flow.log", pair());
+    let target = scratch.file("target.json", "old");
+    std::os::unix::fs::symlink(&target, scratch.path().join("link.json")).expect("symlink");
+    flowcheck(&[&good, "--format", "json", "-o", &scratch.at("link.json")]).expect(0, &[]);
+    assert!(scratch.path().join("link.json").is_symlink(), "the link stays");
+    assert!(std::fs::read_to_string(&target).expect("target").contains("schema_version"));
+    let printed = flowcheck(&[&good, "--format", "csv", "-o", "-"]);
+    printed.expect(0, &[]);
+    assert!(printed.stdout.starts_with("cause,"), "`-` is standard output");
+    flowcheck(&[&good, "-o", &scratch.at("nowhere/out.txt")]).expect(2, &["no directory"]).expect_no_output();
+}
+
+#[test]
+fn a_stray_zero_byte_is_one_malformed_line() {
+    let scratch = Scratch::new();
+    let log = scratch.file("flow.log", &format!("{}\u{0}\n", pair()));
+    let ended = diagnose(&log);
+    ended.expect(0, &[]);
+    expect_input(&ended, "records", 2);
+    expect_input(&ended, "malformed", 1);
+}
+
+#[test]
+fn filters_that_match_nothing_are_said() {
+    let scratch = Scratch::new();
+    let good = scratch.file("flow.log", pair());
+    flowcheck(&[&good, "--format", "json", "--interface", "eni-typo"]).expect(0, &["no record", "2 were read"]);
 }
 
 #[test]

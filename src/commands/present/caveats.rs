@@ -97,6 +97,7 @@ impl Material<'_> {
             warnings.push(format!("{name} holds {}, not flow logs: it was not read", describe_foreign(key)));
         }
         if correlated.counts.headers == 0
+            && correlated.accepted + correlated.rejected == 0
             && let Some((source, found)) = self.reading.malformed.iter().find_map(|(source, line)| {
                 let Problem::FieldCount { found, .. } = line.malformed.problem else { return None };
                 Some((source, found))
@@ -135,6 +136,18 @@ impl Material<'_> {
                  output of `aws ec2 describe-network-acls` and `aws ec2 describe-network-interfaces`"
                     .to_owned(),
             );
+        }
+        if correlated.accepted + correlated.rejected == 0 && correlated.counts.filtered > 0 {
+            warnings.push(format!(
+                "no record lies in the time and matches the filters asked for; {} were read and left out",
+                correlated.counts.filtered
+            ));
+        }
+        if let Some((first, more)) = self.discovery.passed_over.split_first() {
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            warnings.push(format!(
+                "{first}{more} in a directory was not read, as its name ends in none of .log .txt .gz .parquet: name it to read it"
+            ));
         }
         for id in &self.config.filters.network_acl_ids {
             if self.network.acl(id).is_none() {
