@@ -167,7 +167,7 @@ impl<'a> Finding<'a> {
         self.total.conversations += 1;
         for record in &one.rejected {
             self.total.records += 1;
-            self.total.packets = self.total.packets.saturating_add(record.packets);
+            self.total.packets = self.total.packets.saturating_add(record.packets.unwrap_or(0));
             self.total.bytes = self.total.bytes.saturating_add(record.bytes.unwrap_or(0));
         }
         *self.services.entry((conversation.reply.protocol, conversation.reply.srcport)).or_default() += 1;
@@ -232,7 +232,7 @@ pub fn other_rejects<'a>(
         total.conversations += 1;
         for record in &one.rejected {
             total.records += 1;
-            total.packets = total.packets.saturating_add(record.packets);
+            total.packets = total.packets.saturating_add(record.packets.unwrap_or(0));
             total.bytes = total.bytes.saturating_add(record.bytes.unwrap_or(0));
         }
     }

@@ -39,10 +39,10 @@ pub struct WideRow {
     pub packet: FiveTuple,
     /// Capture window.
     pub span: Span,
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
+    /// Packets; `None` where the record does not say.
+    pub packets: Option<u64>,
+    /// Bytes; `None` where the record does not say.
+    pub bytes: Option<u64>,
     /// Flags, if the format has them.
     pub tcp_flags: Option<TcpFlags>,
     /// Direction, if the format has it.
@@ -73,8 +73,8 @@ impl WideRow {
             dstaddr: dstaddr.to_bits(),
             interface_protocol: self.interface.0 << 8 | u32::from(self.packet.protocol.0),
             start: u32::try_from(self.span.start.0).ok()?,
-            packets: u32::try_from(self.packets).ok()?,
-            bytes: u32::try_from(self.bytes).ok()?,
+            packets: u32::try_from(self.packets?).ok()?,
+            bytes: u32::try_from(self.bytes?).ok()?,
             srcport: self.packet.srcport,
             dstport: self.packet.dstport,
             seconds: u16::try_from(self.span.end.seconds_since(self.span.start)).ok()?,
@@ -115,8 +115,8 @@ impl AcceptedRow {
                 protocol: self.protocol(),
             },
             span: Span { start, end: start.plus_seconds(i64::from(self.seconds)) },
-            packets: u64::from(self.packets),
-            bytes: u64::from(self.bytes),
+            packets: Some(u64::from(self.packets)),
+            bytes: Some(u64::from(self.bytes)),
             tcp_flags: (self.meta & HAS_FLAGS != 0).then_some(TcpFlags(self.meta.to_le_bytes()[0])),
             flow_direction: match (self.meta & INGRESS != 0, self.meta & EGRESS != 0) {
                 (true, _) => Some(Direction::Ingress),
@@ -212,8 +212,8 @@ mod tests {
                     protocol: Protocol(protocol),
                 },
                 span: Span { start, end: start.plus_seconds(seconds) },
-                packets: counts.0,
-                bytes: counts.1,
+                packets: Some(counts.0),
+                bytes: Some(counts.1),
                 tcp_flags: flags.map(TcpFlags),
                 flow_direction: [None, Some(Direction::Ingress), Some(Direction::Egress)][usize::from(direction)],
                 context,

@@ -10,8 +10,8 @@ use crate::record::RejectReason;
 pub struct RejectedRecord {
     /// Capture window.
     pub span: Span,
-    /// Packets.
-    pub packets: u64,
+    /// Packets; `None` where the format or the record does not say.
+    pub packets: Option<u64>,
     /// Bytes; `None` where AWS leaves them out (Block Public Access).
     pub bytes: Option<u64>,
     /// Flags, if the format has them.
@@ -25,10 +25,10 @@ pub struct RejectedRecord {
 pub struct RequestEvidence {
     /// Earliest `start` to latest `end`.
     pub span: Span,
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
+    /// Packets; `None` where the format or the record does not say.
+    pub packets: Option<u64>,
+    /// Bytes; `None` where none of the records says.
+    pub bytes: Option<u64>,
     /// OR of the flags, if the format has them.
     pub tcp_flags: Option<TcpFlags>,
     /// The interface that recorded the request, when it is not the one that rejected the reply.

@@ -158,7 +158,7 @@ impl Correlator {
                 self.totals.rejected += 1;
                 if self.is_full() {
                     let packets = &mut self.totals.dropped_rejected_packets;
-                    *packets = packets.saturating_add(row.record.packets);
+                    *packets = packets.saturating_add(row.record.packets.unwrap_or(0));
                     self.totals.dropped_rejected += 1;
                     continue;
                 }

@@ -271,8 +271,8 @@ impl<'a> Gatherer<'a> {
                 interface,
                 packet,
                 span,
-                packets: record.packets.unwrap_or(0),
-                bytes: record.bytes.unwrap_or(0),
+                packets: record.packets,
+                bytes: record.bytes,
                 tcp_flags: record.tcp_flags,
                 flow_direction: record.flow_direction,
                 context,
@@ -375,7 +375,7 @@ fn packet_level(record: &FlowRecord<'_>, flow: FiveTuple) -> FiveTuple {
 fn rejected_record(record: &FlowRecord<'_>, span: Span) -> RejectedRecord {
     RejectedRecord {
         span,
-        packets: record.packets.unwrap_or(0),
+        packets: record.packets,
         bytes: record.bytes,
         tcp_flags: record.tcp_flags,
         reject_reason: record.reject_reason,

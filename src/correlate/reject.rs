@@ -504,20 +504,28 @@ fn add_evidence(
 ) {
     let known = sum.get_or_insert(RequestEvidence {
         span: row.span,
-        packets: 0,
-        bytes: 0,
+        packets: None,
+        bytes: None,
         tcp_flags: None,
         other_interface,
     });
     known.span = known.span.union(row.span);
-    known.packets = known.packets.saturating_add(row.packets);
-    known.bytes = known.bytes.saturating_add(row.bytes);
+    known.packets = sum_of_known(known.packets, row.packets);
+    known.bytes = sum_of_known(known.bytes, row.bytes);
     known.tcp_flags = either_flags(known.tcp_flags, row.tcp_flags);
     // Of several the first by name: numbers depend on the order of input.
     known.other_interface = match (known.other_interface, other_interface) {
         (Some(a), Some(b)) => Some(if interfaces.name(b) < interfaces.name(a) { b } else { a }),
         (a, b) => a.or(b),
     };
+}
+
+/// The sum of what is known; unknown only while nothing is.
+fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// A hash that both directions of a conversation share.

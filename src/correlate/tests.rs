@@ -151,7 +151,13 @@ fn said(correlated: &Correlated) -> Vec<Said> {
         String::from_utf8_lossy(&correlated.interfaces[index.0 as usize].interface_id).into_owned()
     };
     let evidence = |one: RequestEvidence| {
-        (one.span, one.packets, one.bytes, one.tcp_flags.map(|f| f.0), one.other_interface.map(name))
+        (
+            one.span,
+            one.packets.unwrap_or(0),
+            one.bytes.unwrap_or(0),
+            one.tcp_flags.map(|f| f.0),
+            one.other_interface.map(name),
+        )
     };
     let paired = correlated.conversations.iter().map(|one| Said {
         interface: name(one.interface),
@@ -314,7 +320,7 @@ fn bare(place: (&str, FiveTuple, FiveTuple), rejects: &[&Rec]) -> Said {
         .iter()
         .map(|one| RejectedRecord {
             span: one.span,
-            packets: one.packets,
+            packets: Some(one.packets),
             bytes: Some(one.bytes),
             tcp_flags: one.flags.map(TcpFlags),
             reject_reason: one.reason,
@@ -689,7 +695,7 @@ fn numbers_beyond_all_measure_stay_at_the_top() {
         huge(Rec::accept(request, 1, i64::from(u32::MAX))),
         huge(Rec::reject(request.reversed(), 0, 1)),
     ]);
-    assert_eq!(correlated.conversations[0].request.map(|request| request.packets), Some(u64::MAX));
+    assert_eq!(correlated.conversations[0].request.and_then(|request| request.packets), Some(u64::MAX));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn cells(row: &Row) -> [Cow<'_, str>; 22] {
         plain(Some(row.dstport)),
         plain(Some(row.first_rejected)),
         plain(Some(row.last_rejected)),
-        plain(Some(row.rejected_packets)),
+        plain(row.rejected_packets),
         plain(row.rejected_bytes),
         plain(row.request_first),
         plain(row.request_last),

@@ -223,7 +223,7 @@ fn row() -> Row {
         dstport: 64214,
         first_rejected: at(1442),
         last_rejected: at(1500),
-        rejected_packets: 8,
+        rejected_packets: Some(8),
         rejected_bytes: Some(416),
         request_first: Some(at(1441)),
         request_last: Some(at(1500)),

@@ -397,7 +397,7 @@ pub struct Row {
     pub dstport: u16,
     pub first_rejected: Timestamp,
     pub last_rejected: Timestamp,
-    pub rejected_packets: u64,
+    pub rejected_packets: Option<u64>,
     pub rejected_bytes: Option<u64>,
     pub request_first: Option<Timestamp>,
     pub request_last: Option<Timestamp>,

@@ -195,7 +195,7 @@ fn output_goes_through_links_and_into_pipes_without_replacing_them() {
 #[test]
 fn a_stray_zero_byte_is_one_malformed_line() {
     let scratch = Scratch::new();
-    let log = scratch.file("flow.log", &format!("{}\u{0}\n", pair()));
+    let log = scratch.file("flow.log", format!("{}\u{0}\n", pair()));
     let ended = diagnose(&log);
     ended.expect(0, &[]);
     expect_input(&ended, "records", 2);
@@ -206,7 +206,8 @@ fn a_stray_zero_byte_is_one_malformed_line() {
 fn filters_that_match_nothing_are_said() {
     let scratch = Scratch::new();
     let good = scratch.file("flow.log", pair());
-    flowcheck(&[&good, "--format", "json", "--interface", "eni-typo"]).expect(0, &["no record", "2 were read"]);
+    flowcheck(&[&good, "--format", "json", "--interface", "eni-typo"])
+        .expect(0, &["no record", "2 were read"]);
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Material<'_> {
         for at in &finding.members {
             for record in &self.judged[*at].rejected {
                 let sum: &mut u64 = &mut packets[slot(record.span.start)];
-                *sum = sum.saturating_add(record.packets);
+                *sum = sum.saturating_add(record.packets.unwrap_or(0));
             }
         }
         view::Timeline { start, slice_seconds: u32::try_from(slice).unwrap_or(u32::MAX), packets }
@@ -186,7 +186,7 @@ impl Material<'_> {
     /// The conversations with most packets, but one of each service before a second of any.
     fn examples(&self, finding: &Finding<'_>) -> Vec<view::Example> {
         let packets = |at: usize| {
-            self.judged[at].rejected.iter().map(|record| record.packets).fold(0, u64::saturating_add)
+            self.judged[at].rejected.iter().filter_map(|record| record.packets).fold(0, u64::saturating_add)
         };
         let service = |at: usize| {
             let reply = &self.conversations[self.judged[at].index].reply;
@@ -232,8 +232,8 @@ impl Material<'_> {
                 .map_or(&interface.interface_id, |other| &self.places.of(other).interface_id)
                 .to_string(),
             tcp_flags: request.tcp_flags.map(|flags| flags.0),
-            packets: request.packets,
-            bytes: request.bytes,
+            packets: request.packets.unwrap_or(0),
+            bytes: request.bytes.unwrap_or(0),
             first: Some(request.span.start),
             last: Some(request.span.end),
             ..flow(conversation.reply.reversed(), "ACCEPT", judged.direction.map(Direction::opposite))
@@ -241,7 +241,7 @@ impl Material<'_> {
         let sum = Rejected::of(&judged.rejected);
         let reply = view::FlowSummary {
             tcp_flags: sum.tcp_flags.map(|flags| flags.0),
-            packets: sum.packets,
+            packets: sum.packets.unwrap_or(0),
             bytes: sum.bytes.unwrap_or(0),
             first: sum.span.map(|span| span.start),
             last: sum.span.map(|span| span.end),

@@ -134,7 +134,7 @@ impl Material<'_> {
 /// Rejected records, summed.
 struct Rejected {
     span: Option<Span>,
-    packets: u64,
+    packets: Option<u64>,
     bytes: Option<u64>,
     tcp_flags: Option<TcpFlags>,
 }
@@ -143,7 +143,7 @@ impl Rejected {
     fn of(records: &[RejectedRecord]) -> Self {
         Self {
             span: records.iter().map(|record| record.span).reduce(Span::union),
-            packets: records.iter().map(|record| record.packets).fold(0, u64::saturating_add),
+            packets: records.iter().filter_map(|record| record.packets).reduce(u64::saturating_add),
             bytes: records.iter().filter_map(|record| record.bytes).reduce(u64::saturating_add),
             tcp_flags: records
                 .iter()

@@ -45,8 +45,8 @@ impl Material<'_> {
             rejected_bytes: sum.bytes,
             request_first: request.map(|request| request.span.start),
             request_last: request.map(|request| request.span.end),
-            request_packets: request.map(|request| request.packets),
-            request_bytes: request.map(|request| request.bytes),
+            request_packets: request.and_then(|request| request.packets),
+            request_bytes: request.and_then(|request| request.bytes),
             detail: judged.detail.as_ref().map(ToString::to_string),
         })
     }
