@@ -10,6 +10,9 @@ use super::interface::{Interface, InterfaceIndex, InterfaceTable};
 use super::reject::{RejectTable, Settled};
 use super::{Span, Timestamp};
 
+/// Emptied buckets kept.
+const SPARE_BUCKETS: usize = 2;
+
 /// Rows whose identities are looked up together.
 const TOUCHED_AT_ONCE: usize = 32;
 
@@ -38,6 +41,8 @@ pub struct Correlator {
     buckets: BTreeMap<i64, Bucket>,
     waiting_rows: usize,
     waiting_wide: usize,
+    /// Emptied rows of buckets that are done, for the next ones: growing copies, and new pages cost more than old ones.
+    spare_rows: Vec<Vec<AcceptedRow>>,
     rejects: RejectTable,
     settled: Settled,
     seen: Seen,
@@ -125,6 +130,7 @@ impl Correlator {
             buckets: BTreeMap::new(),
             waiting_rows: 0,
             waiting_wide: 0,
+            spare_rows: Vec::new(),
             rejects: RejectTable::default(),
             settled: Settled::default(),
             seen: Seen::default(),
@@ -207,7 +213,11 @@ impl Correlator {
                 if let Some((at, bucket)) = current.take() {
                     self.buckets.insert(at, bucket);
                 }
-                current = Some((at, self.buckets.remove(&at).unwrap_or_default()));
+                let bucket = self.buckets.remove(&at).unwrap_or_else(|| Bucket {
+                    rows: self.spare_rows.pop().unwrap_or_default(),
+                    ..Bucket::default()
+                });
+                current = Some((at, bucket));
             }
             let Some((_, bucket)) = current.as_mut() else { continue };
             bucket.note_start(row.start());
@@ -305,14 +315,18 @@ impl Correlator {
         for bucket in buckets {
             self.waiting_rows -= bucket.rows.len();
             self.waiting_wide -= bucket.wide.len();
-            if self.rejects.len() == 0 {
-                continue;
+            if self.rejects.len() > 0 {
+                for row in &bucket.rows {
+                    self.rejects.probe(row, window);
+                }
+                for row in &bucket.wide {
+                    self.rejects.probe_wide(row, window);
+                }
             }
-            for row in &bucket.rows {
-                self.rejects.probe(row, window);
-            }
-            for row in &bucket.wide {
-                self.rejects.probe_wide(row, window);
+            let mut rows = bucket.rows;
+            if self.spare_rows.len() < SPARE_BUCKETS {
+                rows.clear();
+                self.spare_rows.push(rows);
             }
         }
     }
