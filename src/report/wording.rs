@@ -9,6 +9,9 @@ use super::phrase::{
 };
 use super::view::{Diagnosis, Finding, FlowSummary, NearMiss, OtherReject, Step};
 
+/// What is rejected so soon after the records begin may have been rejected before: two ordinary capture windows.
+const FIRST_SECONDS: i64 = 120;
+
 /// Says things about one diagnosis.
 #[derive(Debug, Clone, Copy)]
 pub struct Wording<'a> {
@@ -72,12 +75,20 @@ impl<'a> Wording<'a> {
         self.diagnosis.findings.iter().partition(|finding| finding.cause != "not_nacl")
     }
 
-    /// `since 14:24:02, still going`, `14:24:02–14:50:10 (26 min 8 s)`.
+    /// `since 14:24:02, still going`, `since the records begin (14:00:21), still going`,
+    /// `14:24:02–14:50:10 (26 min 8 s)`.
     #[must_use]
     pub fn when(&self, finding: &Finding) -> String {
         let (first, last) = (finding.first_seen, finding.last_seen);
         if finding.ongoing {
-            return format!("since {}, still going", self.calendar.moment(first));
+            // Rejects from the first moment on may have begun long before: that is no onset.
+            let begin = self.diagnosis.window.first_record;
+            let moment = self.calendar.moment(first);
+            return if begin.is_some_and(|begin| first.seconds_since(begin) < FIRST_SECONDS) {
+                format!("since the records begin ({moment}), still going")
+            } else {
+                format!("since {moment}, still going")
+            };
         }
         let length = last.seconds_since(first);
         if length < 60 {

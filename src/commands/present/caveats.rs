@@ -52,7 +52,7 @@ impl Material<'_> {
             (
                 counts.unpairable_rejected,
                 counts.unpairable_rejected_packets,
-                "the format lacks a field without which requests and replies cannot be paired",
+                "a field is absent without which requests and replies cannot be paired",
             ),
             (
                 correlated.dropped_rejected,
