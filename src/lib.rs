@@ -13,8 +13,8 @@
 //! | module | owns | may use |
 //! |---|---|---|
 //! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
-//! | [`source`] | finding inputs and opening them as bytes | nothing |
-//! | [`decode`] | gzip members, plain text, bounded lines and their positions | `source` |
+//! | [`source`] | finding inputs and opening them as bytes | `net` |
+//! | [`decode`] | gzip members, plain text, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
 //! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
 //! | [`nacl`] | network ACLs and the only evaluator | `net` |

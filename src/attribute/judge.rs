@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::place::{Place, Places};
-use crate::correlate::{Conversation, RejectedRecord, Span, UnpairedKind, UnpairedReject};
+use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject};
 use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::network::MissingFact;
@@ -168,7 +168,7 @@ impl fmt::Display for Detail {
                  group of this one does not know the connection"
             ),
             Self::LateAfterClose => {
-                f.write_str("late packet after the connection was closed (FIN or RST seen before)")
+                f.write_str("late packet after the connection was closed (its records hold a FIN or RST)")
             }
             Self::TrackingExpired(protocol, seconds) => write!(
                 f,
@@ -282,13 +282,13 @@ fn judge<'a>(
         None => decide(&conversation.packet, direction, place, places),
     };
     if decision.cause == Cause::NotNacl && !decision.timeless {
-        decision.detail = Some(what_is_left(conversation, &rejected, places));
+        let captured_at = captured_at(decision.network_acl, places);
+        decision.detail = Some(what_is_left(conversation, &rejected, captured_at, places));
     }
-    let span = rejected.iter().map(|record| record.span).reduce(Span::union);
-    let captured_at =
-        decision.network_acl.and_then(|acl| places.config().acl_captured_at(&acl.network_acl_id));
-    let in_span = |at| span.is_some_and(|span| span.start <= at && at <= span.end);
-    let in_force = decision.timeless || (!place.subnet_is_inferred && captured_at.is_some_and(in_span));
+    // Captured between two of the records, the rules may have changed on either side.
+    let in_window = |at| rejected.iter().any(|record| record.span.start <= at && at <= record.span.end);
+    let captured_at = captured_at(decision.network_acl, places);
+    let in_force = decision.timeless || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven
@@ -307,6 +307,11 @@ fn judge<'a>(
         config_in_force: in_force,
         rejected,
     }
+}
+
+/// When the rules that were evaluated were captured, if their document says so.
+fn captured_at(acl: Option<&NetworkAcl>, places: &Places<'_>) -> Option<Timestamp> {
+    places.config().acl_captured_at(&acl?.network_acl_id)
 }
 
 fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<RejectedRecord>)> {
@@ -421,7 +426,12 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The ACL allows the reply: what else may have rejected it, by what the records show.
-fn what_is_left(conversation: &Conversation, rejected: &[RejectedRecord], places: &Places<'_>) -> Detail {
+fn what_is_left(
+    conversation: &Conversation,
+    rejected: &[RejectedRecord],
+    captured_at: Option<Timestamp>,
+    places: &Places<'_>,
+) -> Detail {
     if let Some(other) = conversation.request.and_then(|request| request.other_interface) {
         return Detail::OtherInterface(places.of(other).interface_id.to_string());
     }
@@ -439,7 +449,7 @@ fn what_is_left(conversation: &Conversation, rejected: &[RejectedRecord], places
     };
     match conversation.idle_seconds {
         Some(idle) if idle > limit => Detail::TrackingExpired(protocol, idle),
-        _ => Detail::AclAllows(places.config().captured_at()),
+        _ => Detail::AclAllows(captured_at),
     }
 }
 
@@ -480,7 +490,9 @@ pub fn judge_unpaired<'a>(
                 rejected,
             };
             if reject_only && has_shape_of_a_reply(reject, direction) {
-                possible.push((as_conversation(reject), judged));
+                let left = Detail::AclAllows(captured_at(judged.network_acl, places));
+                let detail = judged.detail.or_else(|| (judged.cause == Cause::NotNacl).then_some(left));
+                possible.push((as_conversation(reject), Judged { detail, ..judged }));
             } else {
                 others.push((reject.kind, judged));
             }

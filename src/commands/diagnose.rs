@@ -56,17 +56,17 @@ fn diagnose(config: &Diagnose, network: &NetworkConfig, discovery: &Discovery) -
     let mut line = ProgressLine::new(config.output.progress && !config.output.quiet);
     let reading = read(&discovery.objects, &options, &mut |progress| line.show(progress));
     line.clear();
-    attribute(config, network, discovery, &reading)
+    attribute(config, network, discovery, reading)
 }
 
 fn attribute(
     config: &Diagnose,
     network: &NetworkConfig,
     discovery: &Discovery,
-    reading: &Reading,
+    mut reading: Reading,
 ) -> Diagnosis {
+    let mut conversations = std::mem::take(&mut reading.correlated.conversations);
     let places = Places::new(&reading.correlated.interfaces, network);
-    let mut conversations = reading.correlated.conversations.clone();
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let reject_only = reading.correlated.accepted == 0 && reading.correlated.counts.filtered == 0;
@@ -82,7 +82,7 @@ fn attribute(
         config,
         network,
         discovery,
-        reading,
+        reading: &reading,
         places: &places,
         conversations,
         judged,

@@ -210,7 +210,13 @@ fn other_reason(key: &OtherKey) -> Option<String> {
         (Cause::NotNacl, "link_local") => "link-local, which no network ACL filters",
         (Cause::Undetermined, "no_network_acl") => "no network ACL known for the interface",
         (Cause::Undetermined, "direction_unknown") => "direction unknown",
-        (Cause::Undetermined, _) => "a rule tests the ICMP type, which flow logs do not carry",
+        (Cause::Undetermined, "icmp_type_unknown") => {
+            "a rule tests the ICMP type, which flow logs do not carry"
+        }
+        (Cause::Undetermined, "unknown_reject_reason") => {
+            "rejected for a reason that this version does not know"
+        }
+        (Cause::Undetermined, _) => "a fact is missing",
         _ => return None,
     };
     Some(reason.to_owned())
