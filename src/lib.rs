@@ -13,7 +13,8 @@
 //! | module | owns | may use |
 //! |---|---|---|
 //! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
-//! | [`source`] | finding inputs and opening them as bytes | `net` |
+//! | [`aws`] | credentials, regions, endpoints; the EC2 and STS calls | `net` |
+//! | [`source`] | finding inputs and opening them as bytes | `net`, `aws` |
 //! | [`decode`] | gzip members, plain text, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
 //! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
@@ -28,6 +29,7 @@
 //! A test in the suite reads `src/` and fails when two modules import each other.
 
 pub mod attribute;
+pub mod aws;
 pub mod cli;
 pub mod commands;
 pub mod config;

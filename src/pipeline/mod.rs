@@ -22,9 +22,8 @@ const BATCHES_AHEAD: usize = 24;
 /// Malformed lines kept as examples.
 const MALFORMED_EXAMPLES: usize = 10;
 
-/// A record's `start` may lie this long before the five minutes that its object's name gives for its `end`:
-/// the longest aggregation interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
-const NAME_SLACK_SECONDS: i64 = 900;
+/// Objects whose fetching may begin before their turn comes; what they hold is bounded where they are fetched.
+const OBJECTS_AHEAD: usize = 64;
 
 /// How to read.
 #[derive(Debug, Clone)]
@@ -103,7 +102,12 @@ fn read_once(
         }
         let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
         let mut next = objects.iter();
+        let mut soon = objects.iter();
+        soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
         for (index, object) in objects.iter().enumerate() {
+            if let Some(object) = soon.next() {
+                object.prepare();
+            }
             while waiting.len() < options.threads + 2 {
                 let Some(object) = next.next() else { break };
                 let (batches, receiver) = sync_channel(BATCHES_AHEAD);
@@ -112,8 +116,8 @@ fn read_once(
                 let _ = jobs.send(Job { object, batches });
             }
             let Some(receiver) = waiting.pop_front() else { break };
-            if go_by_names && let Some(name) = &object.aws_name {
-                join.correlator.retire(name.bucket.plus_seconds(-NAME_SLACK_SECONDS));
+            if go_by_names && let Some(earliest) = object.earliest_start {
+                join.correlator.retire(earliest);
             }
             join.object(object, &receiver)?;
             progress(Progress {

@@ -1,12 +1,12 @@
 //! One thread's work: open an object, decode it, parse its lines, hand on batches.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
 
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
-use crate::record::{LineReader, Malformed, Problem, Sink};
+use crate::record::{LineReader, LogFormat, Malformed, Problem, Sink};
 use crate::source::Object;
 
 /// One object to read, and where its batches go.
@@ -41,7 +41,7 @@ fn read_object(job: &Job<'_>, decoder: &mut Decoder, spent: &Mutex<Vec<Batch>>, 
     let decoded = match job.object.open() {
         Ok(input) => {
             let mut sink = RecordSink {
-                reader: LineReader::new(&options.log_formats),
+                reader: LineReader::new(&formats(job.object, options)),
                 gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
                 batches: &job.batches,
                 spent,
@@ -55,6 +55,12 @@ fn read_object(job: &Job<'_>, decoder: &mut Decoder, spent: &Mutex<Vec<Batch>>, 
     };
     // Nobody listens any more when the join gave up: then nobody needs to know.
     let _ = job.batches.send(Message::End(decoded));
+}
+
+/// The object's own formats before those of the command line.
+fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogFormat>> {
+    let own = object.log_formats.iter().filter_map(|format| LogFormat::parse(format).ok());
+    own.map(Arc::new).chain(options.log_formats.iter().cloned()).collect()
 }
 
 struct RecordSink<'a> {

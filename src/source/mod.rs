@@ -1,34 +1,47 @@
-//! Where bytes come from: files, directories, standard input.
+//! Where bytes come from: files, directories, standard input, S3, CloudWatch Logs.
 //!
-//! Owns finding inputs, their order, and opening them. Refuses to know what the bytes mean.
+//! Owns finding inputs, their order, and opening them. Refuses to know what the bytes mean. Whatever waits for a network
+//! does so in here: the rest of the program reads.
 
 mod name;
+mod remote;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use name::ObjectName;
+pub use remote::Remote;
+
+use crate::net::Timestamp;
 
 /// File name endings that a directory is searched for; a file named on the command line is read whatever its name.
 const EXTENSIONS: [&str; 4] = ["log", "txt", "gz", "parquet"];
 
+/// A record's `start` may lie this long before the five minutes that its object's name gives for its `end`:
+/// the longest aggregation interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
+const NAME_SLACK_SECONDS: i64 = 900;
+
 /// One thing to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Object {
-    /// What messages call it: the path as given, or `-`.
+    /// What messages call it: the path as given, `-`, `s3://bucket/key`, `cloudwatch://group` with a stretch of time.
     pub name: String,
     location: Location,
-    /// What an AWS-style file name says about the contents.
-    pub aws_name: Option<ObjectName>,
+    /// No record in it started before this moment, as far as its name or the request for it says; `None` when nothing does.
+    pub earliest_start: Option<Timestamp>,
     /// Size in bytes as stored, if known.
     pub size: Option<u64>,
+    /// Formats (`${version} …`) that its records may have when it has no header, besides those of the command line.
+    pub log_formats: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Location {
     File(PathBuf),
     Stdin,
+    Remote(Arc<dyn Remote>),
 }
 
 /// The inputs found, in the order in which they are to be read, and what was passed over.
@@ -78,8 +91,9 @@ pub fn discover(sources: &[String]) -> Result<Discovery, SourceError> {
             discovery.objects.push(Object {
                 name: source.clone(),
                 location: Location::Stdin,
-                aws_name: None,
+                earliest_start: None,
                 size: None,
+                log_formats: Vec::new(),
             });
         } else if source.contains("://") && !Path::new(source).exists() {
             return Err(SourceError::UnsupportedScheme { source_name: source.clone() });
@@ -153,14 +167,42 @@ fn looks_like_flow_logs(path: &Path) -> bool {
 
 impl Object {
     fn file(path: &Path, size: Option<u64>) -> Self {
-        let aws_name = path.file_name().and_then(|name| ObjectName::parse(&name.to_string_lossy()));
-        Self { name: path.display().to_string(), location: Location::File(path.to_owned()), aws_name, size }
+        let name = path.file_name().and_then(|name| ObjectName::parse(&name.to_string_lossy()));
+        Self {
+            name: path.display().to_string(),
+            location: Location::File(path.to_owned()),
+            earliest_start: name.map(|name| name.earliest_start()),
+            size,
+            log_formats: Vec::new(),
+        }
+    }
+
+    /// Something read over the network.
+    #[must_use]
+    pub fn remote(
+        name: String,
+        size: Option<u64>,
+        earliest_start: Option<Timestamp>,
+        remote: Arc<dyn Remote>,
+    ) -> Self {
+        Self { name, location: Location::Remote(remote), earliest_start, size, log_formats: Vec::new() }
     }
 
     /// Whether it can be opened again after it was read.
     #[must_use]
     pub fn is_rereadable(&self) -> bool {
-        matches!(&self.location, Location::File(_)) && self.size.is_some()
+        match &self.location {
+            Location::File(_) => self.size.is_some(),
+            Location::Stdin => false,
+            Location::Remote(_) => true,
+        }
+    }
+
+    /// Says that it will be opened soon, in the order of these calls. Never blocks.
+    pub fn prepare(&self) {
+        if let Location::Remote(remote) = &self.location {
+            remote.prepare();
+        }
     }
 
     /// Opens it at its beginning.
@@ -168,11 +210,12 @@ impl Object {
         Ok(match &self.location {
             Location::File(path) => Box::new(File::open(path)?),
             Location::Stdin => Box::new(io::stdin()),
+            Location::Remote(remote) => remote.open()?,
         })
     }
 
     fn order(&self) -> (Option<i64>, &str) {
-        (self.aws_name.as_ref().map(|name| name.bucket.0), &self.name)
+        (self.earliest_start.map(|start| start.0), &self.name)
     }
 }
 

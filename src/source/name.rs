@@ -37,6 +37,14 @@ impl ObjectName {
     }
 }
 
+impl ObjectName {
+    /// No record in it started before this moment.
+    #[must_use]
+    pub fn earliest_start(&self) -> Timestamp {
+        self.bucket.plus_seconds(-super::NAME_SLACK_SECONDS)
+    }
+}
+
 /// `20261120T1400Z` as a moment.
 fn bucket(time: &str) -> Option<Timestamp> {
     let digits = |range: std::ops::Range<usize>| {

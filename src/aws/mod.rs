@@ -1,0 +1,13 @@
+//! The connection to AWS: credentials, regions, endpoints, the calls made and what their errors mean.
+//!
+//! Owns the session (the default chain, profiles, roles), the one runtime that calls run on, the list of every action
+//! this program may ask of AWS, and the EC2 and STS calls. Refuses to know flow log records and what a network
+//! configuration means. Nothing here ever prints or logs a credential.
+
+mod action;
+mod error;
+mod session;
+
+pub use action::Action;
+pub use error::AwsError;
+pub use session::{Aws, AwsOptions, Stop};
