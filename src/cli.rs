@@ -1,5 +1,7 @@
 //! The command line: names, help, and the way from arguments to a validated configuration.
 
+mod aws;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
+use crate::aws::AwsOptions;
 use crate::config::{
     ColorChoice, Diagnose, Filters, Moment, Output, parse_cidr, parse_duration, parse_moment, parse_ports,
     parse_protocol, parse_size,
@@ -14,11 +17,13 @@ use crate::config::{
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
 use crate::report;
+use crate::source::is_live;
+use aws::AwsArgs;
 
 /// Find the network ACL rule that drops your return traffic, from VPC Flow Logs.
 ///
 /// Reads flow logs, pairs accepted requests with rejected replies to the same port, and says which network ACL rule
-/// caused each timeout.
+/// caused each timeout. Without a SOURCE it finds the flow logs of the account itself and reads the last hour.
 #[derive(Debug, Parser)]
 #[command(name = "flowcheck", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 #[command(
@@ -40,17 +45,23 @@ enum Command {
     },
 }
 
+/// How far back a live source is read when nothing is said.
+const DEFAULT_LIVE_SINCE: Moment = Moment::Ago(3600);
+
 #[derive(Debug, Args)]
 struct DiagnoseArgs {
-    /// Files, directories (read recursively: .log .txt .gz), or `-` for standard input
+    /// Files, directories (read recursively: .log .txt .gz .parquet), `-`, `s3://BUCKET[/PREFIX]`, `cloudwatch://LOG-GROUP`;
+    /// none: every flow log of the region
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
 
-    /// Network configuration: JSON as the AWS CLI prints it, file or directory; repeatable
+    /// Network configuration from JSON as the AWS CLI or `flowcheck snapshot` prints it, in place of live EC2 calls:
+    /// file or directory; repeatable
     #[arg(long, value_name = "PATH")]
     snapshot: Vec<PathBuf>,
 
     /// Only records from this moment on: RFC 3339, a date, or a duration back from now (2h, 90m, 7d, 1d12h)
+    /// [default: 1h for live sources, everything for files]
     #[arg(long, value_name = "T", value_parser = parse_moment)]
     since: Option<Moment>,
 
@@ -66,10 +77,20 @@ struct DiagnoseArgs {
     #[arg(long, value_name = "DUR", default_value = "5m", value_parser = parse_duration)]
     match_window: i64,
 
+    /// Keep reading: report each new finding once, and how it grows, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["until", "strict"])]
+    follow: bool,
+
+    /// How long --follow waits before it reads again
+    #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration, requires = "follow")]
+    interval: i64,
+
     #[command(flatten)]
     filters: FilterArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    aws: AwsArgs,
 
     /// Threads that read [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -186,11 +207,8 @@ impl Cli {
 impl DiagnoseArgs {
     fn into_config(self, now: Timestamp, cores: usize) -> Result<Diagnose, clap::Error> {
         let usage = |message: &str| Cli::command().error(clap::error::ErrorKind::ValueValidation, message);
-        if self.sources.is_empty() {
-            let missing = "no SOURCE given\nhint: flowcheck LOGS --snapshot SNAPSHOT.json, or `-` to read standard input";
-            return Err(Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, missing));
-        }
-        let since = self.since.map(|moment| moment.resolve(now));
+        let live = self.sources.is_empty() || self.sources.iter().any(|source| is_live(source));
+        let since = self.since.or(live.then_some(DEFAULT_LIVE_SINCE)).map(|moment| moment.resolve(now));
         let until = self.until.map(|moment| moment.resolve(now));
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
@@ -198,14 +216,31 @@ impl DiagnoseArgs {
             return Err(usage(&format!("--since {since} is not before --until {until}")));
         }
         let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
-        if !nacl.is_empty() && self.snapshot.is_empty() {
+        let aws = self.aws.into_options();
+        let live_network = self.snapshot.is_empty() && (live || aws != AwsOptions::default());
+        if !nacl.is_empty() && self.snapshot.is_empty() && !live_network {
             return Err(usage(
-                "--nacl needs --snapshot: only the configuration says which interfaces are behind an ACL",
+                "--nacl needs --snapshot, or --region to ask AWS: only the configuration says which interfaces are \
+                 behind an ACL",
             ));
+        }
+        if self.follow && self.sources.iter().any(|source| source == "-") {
+            return Err(usage("--follow reads again and again, which standard input cannot"));
+        }
+        if self.follow && !matches!(self.output.format, FormatArg::Text | FormatArg::Jsonl) {
+            return Err(usage("--follow writes --format text or jsonl: the others are whole documents"));
+        }
+        if self.follow && self.output.output.is_some() {
+            return Err(usage("--follow writes to standard output: --output writes a file whole or not at all"));
         }
         Ok(Diagnose {
             sources: self.sources,
             snapshots: self.snapshot,
+            live_network,
+            aws,
+            now,
+            follow: self.follow,
+            follow_interval_seconds: self.interval,
             since,
             until,
             log_formats: self.log_format,
@@ -289,10 +324,31 @@ mod tests {
     }
 
     #[test]
+    fn live_sources_begin_an_hour_ago_and_ask_for_the_configuration() {
+        let hour = Some(Timestamp(1_000_000 - 3600));
+        for (arguments, since, live_network) in [
+            (&[][..], hour, true),
+            (&["s3://bucket"], hour, true),
+            (&["cloudwatch://group", "logs"], hour, true),
+            (&["--snapshot", "s.json"], hour, false),
+            (&["--since", "2h"], Some(Timestamp(1_000_000 - 7200)), true),
+            (&["logs"], None, false),
+            (&["logs", "--region", "eu-west-1"], None, true),
+            (&["logs", "--region", "eu-west-1", "--snapshot", "s.json"], None, false),
+        ] {
+            let config = config(arguments).expect("configuration");
+            assert_eq!((config.since, config.live_network), (since, live_network), "{arguments:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for arguments in [
-            &[][..],
-            &["--since", "1h", "--until", "2h", "-"],
+            &["--since", "1h", "--until", "2h", "-"][..],
+            &["--until", "2h"],
+            &["--follow", "-"],
+            &["--follow", "--format", "json"],
+            &["--external-id", "x"],
             &["--since", "soon", "-"],
             &["--port", "9-1", "-"],
             &["--nacl", "acl-1", "-"],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::aws::AwsOptions;
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
 use crate::report::Format;
@@ -13,8 +14,18 @@ use crate::report::Format;
 /// What `flowcheck` was asked to do.
 #[derive(Debug, Clone)]
 pub struct Diagnose {
-    /// Files, directories, `-`.
+    /// Files, directories, `-`, `s3://…`, `cloudwatch://…`; empty means every flow log that can be found.
     pub sources: Vec<String>,
+    /// Whether the network configuration is asked of EC2: no snapshot is given, and AWS is to be talked to anyway.
+    pub live_network: bool,
+    /// How to reach AWS.
+    pub aws: AwsOptions,
+    /// When the run began.
+    pub now: Timestamp,
+    /// Keep reading.
+    pub follow: bool,
+    /// How long after one reading the next begins, then.
+    pub follow_interval_seconds: i64,
     /// Files and directories with the network configuration.
     pub snapshots: Vec<PathBuf>,
     /// First moment of interest.

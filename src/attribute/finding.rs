@@ -24,6 +24,18 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
+    /// The finding that a conversation belongs to.
+    #[must_use]
+    pub fn of(judged: &Judged<'_>) -> Self {
+        Self {
+            cause: judged.cause,
+            network_acl_id: judged.network_acl.map(|acl| acl.network_acl_id.clone()),
+            direction: judged.direction,
+            rule_number: judged.rule.map(|entry| entry.rule_number),
+            slug: judged.detail.as_ref().map(Detail::slug),
+        }
+    }
+
     /// `acl-…/ingress/32767`, `acl-…/egress/not_nacl/late_after_close`, `undetermined/no_network_acl`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -95,7 +107,7 @@ pub fn findings<'a>(
     let mut details: BTreeMap<FindingKey, BTreeSet<Detail>> = BTreeMap::new();
     for (at, one) in judged.iter().enumerate() {
         let Some(span) = one.rejected.iter().map(|record| record.span).reduce(Span::union) else { continue };
-        let key = key_of(one);
+        let key = FindingKey::of(one);
         if let Some(detail) = &one.detail {
             let known = details.entry(key.clone()).or_default();
             // Two are enough to know that they differ.
@@ -120,16 +132,6 @@ pub fn findings<'a>(
         (class, std::cmp::Reverse(finding.total.conversations))
     });
     findings
-}
-
-fn key_of(judged: &Judged<'_>) -> FindingKey {
-    FindingKey {
-        cause: judged.cause,
-        network_acl_id: judged.network_acl.map(|acl| acl.network_acl_id.clone()),
-        direction: judged.direction,
-        rule_number: judged.rule.map(|entry| entry.rule_number),
-        slug: judged.detail.as_ref().map(Detail::slug),
-    }
 }
 
 impl<'a> Finding<'a> {

@@ -10,7 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use super::AwsError;
 
 /// How to connect, as the options of the command line say it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AwsOptions {
     /// `--profile`.
     pub profile: Option<String>,

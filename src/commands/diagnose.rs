@@ -6,25 +6,23 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::selection::selection;
-use super::{Outcome, present};
-use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use super::session::Session;
+use super::sources::Window;
+use super::{Outcome, follow, interrupt};
 use crate::config::{ColorChoice, Diagnose, Output};
-use crate::correlate::Options;
-use crate::decode::Limits;
-use crate::network::NetworkConfig;
-use crate::pipeline::{Progress, ReadOptions, Reading, read};
 use crate::report::{self, TextStyle, escape_for_terminal, view::Diagnosis};
-use crate::source::{Discovery, discover};
 
 /// Width of text that goes to no terminal.
 const PLAIN_WIDTH: usize = 100;
 
 /// Runs the diagnosis and writes its result.
 pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
-    let network = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
-    let discovery = discover(&config.sources)?;
-    let diagnosis = diagnose(config, &network, &discovery);
+    let stop = interrupt::listen()?;
+    let mut session = Session::new(config, &stop)?;
+    if config.follow {
+        return follow::run(config, &mut session, &stop);
+    }
+    let diagnosis = session.diagnose(Window { since: config.since, until: config.until })?;
     if config.strict {
         refuse_imperfect(&diagnosis)?;
     }
@@ -40,56 +38,6 @@ pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Done
     })
-}
-
-fn diagnose(config: &Diagnose, network: &NetworkConfig, discovery: &Discovery) -> Diagnosis {
-    let options = ReadOptions {
-        threads: config.threads,
-        limits: Limits::default(),
-        log_formats: config.log_formats.clone(),
-        selection: selection(config, network),
-        correlate: Options {
-            match_window_seconds: config.match_window_seconds,
-            memory_limit_bytes: config.memory_limit_bytes,
-        },
-    };
-    let mut line = ProgressLine::new(config.output.progress && !config.output.quiet);
-    let reading = read(&discovery.objects, &options, &mut |progress| line.show(progress));
-    line.clear();
-    attribute(config, network, discovery, reading)
-}
-
-fn attribute(
-    config: &Diagnose,
-    network: &NetworkConfig,
-    discovery: &Discovery,
-    mut reading: Reading,
-) -> Diagnosis {
-    let mut conversations = std::mem::take(&mut reading.correlated.conversations);
-    let places = Places::new(&reading.correlated.interfaces, network);
-    let mut judged = judge_conversations(&conversations, &places);
-    // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
-    let reject_only = reading.correlated.accepted == 0 && reading.correlated.counts.filtered == 0;
-    let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
-    for (conversation, mut one) in possible {
-        one.index = conversations.len();
-        conversations.push(conversation);
-        judged.push(one);
-    }
-    let findings = findings(&judged, &conversations, &places);
-    let others = other_rejects(&others);
-    present::Material {
-        config,
-        network,
-        discovery,
-        reading: &reading,
-        places: &places,
-        conversations,
-        judged,
-        findings,
-        others,
-    }
-    .diagnosis()
 }
 
 /// `--strict`: names the first thing that is not as it should be.
@@ -170,7 +118,7 @@ fn allow_what_the_umask_allows(file: &File) {
 #[cfg(not(unix))]
 fn allow_what_the_umask_allows(_: &File) {}
 
-fn style(output: &Output, terminal: bool) -> TextStyle {
+pub(super) fn style(output: &Output, terminal: bool) -> TextStyle {
     let color = match output.color {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
@@ -184,7 +132,7 @@ fn style(output: &Output, terminal: bool) -> TextStyle {
     TextStyle { color, width, top: output.top, verbose: output.verbose }
 }
 
-fn tell_warnings(diagnosis: &Diagnosis) {
+pub(super) fn tell_warnings(diagnosis: &Diagnosis) {
     for warning in &diagnosis.warnings {
         eprintln!("warning: {}", escape_for_terminal(warning));
     }
@@ -192,31 +140,5 @@ fn tell_warnings(diagnosis: &Diagnosis) {
         let (source, error) =
             (escape_for_terminal(&incomplete.source), escape_for_terminal(&incomplete.error));
         eprintln!("warning: {source}: {error}");
-    }
-}
-
-/// One line on standard error that is overwritten, on a terminal only.
-struct ProgressLine {
-    shown: bool,
-    wanted: bool,
-}
-
-impl ProgressLine {
-    fn new(wanted: bool) -> Self {
-        Self { shown: false, wanted: wanted && io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        if self.wanted {
-            let mebibytes = progress.bytes_read >> 20;
-            eprint!("\r\x1b[K{} of {} inputs · {mebibytes} MiB", progress.objects, progress.objects_total);
-            self.shown = true;
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
     }
 }

@@ -2,8 +2,14 @@
 
 pub mod completions;
 pub mod diagnose;
+mod follow;
+mod interrupt;
+mod live_network;
 mod present;
 mod selection;
+mod session;
+mod sources;
+mod watch;
 
 /// How a command ended when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

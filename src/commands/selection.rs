@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::sources::Window;
 use crate::config::{Diagnose, Filters};
 use crate::correlate::{PlaceFilter, Selection};
 use crate::network::{Interface, NetworkConfig};
 
 /// What counts, with places resolved through the configuration: a record may say less of where it is than that knows.
-pub(super) fn selection(config: &Diagnose, network: &NetworkConfig) -> Selection {
+pub(super) fn selection(config: &Diagnose, window: Window, network: &NetworkConfig) -> Selection {
     let Filters { interface_ids, subnet_ids, vpc_ids, network_acl_ids, cidrs, ports, protocols } =
         &config.filters;
     let interfaces = || PlaceFilter { interface_ids: bytes(interface_ids), ..PlaceFilter::default() };
@@ -18,8 +19,8 @@ pub(super) fn selection(config: &Diagnose, network: &NetworkConfig) -> Selection
         (network_acl_ids, &|| in_subnets(network, &subnets_behind(network, network_acl_ids))),
     ];
     Selection {
-        since: config.since,
-        until: config.until,
+        since: window.since,
+        until: window.until,
         places: filters.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(_, filter)| filter()).collect(),
         cidrs: cidrs.clone(),
         ports: ports.clone(),

@@ -316,12 +316,7 @@ impl Correlator {
             self.waiting_rows -= bucket.rows.len();
             self.waiting_wide -= bucket.wide.len();
             if self.rejects.len() > 0 {
-                for row in &bucket.rows {
-                    self.rejects.probe(row, window);
-                }
-                for row in &bucket.wide {
-                    self.rejects.probe_wide(row, window);
-                }
+                self.rejects.probe_all(&bucket.rows, &bucket.wide, window);
             }
             let mut rows = bucket.rows;
             if self.spare_rows.len() < SPARE_BUCKETS {
@@ -329,6 +324,45 @@ impl Correlator {
                 self.spare_rows.push(rows);
             }
         }
+    }
+
+    /// Records that count so far: accepted and rejected.
+    #[must_use]
+    pub fn records(&self) -> (u64, u64) {
+        let totals = &self.totals;
+        (
+            totals.accepted + totals.counts.unpairable_accepted,
+            totals.rejected + totals.counts.unpairable_rejected,
+        )
+    }
+
+    /// What [`Self::finish`] would say if nothing more came. The join itself goes on as if it had not been asked.
+    #[must_use]
+    pub fn so_far(&self) -> Correlated {
+        let mut rejects = self.rejects.clone();
+        if rejects.len() > 0 {
+            let window = self.options.match_window_seconds;
+            for bucket in self.buckets.values() {
+                rejects.probe_all(&bucket.rows, &bucket.wide, window);
+            }
+        }
+        Self {
+            options: self.options,
+            interfaces: self.interfaces.clone(),
+            buckets: BTreeMap::new(),
+            waiting_rows: 0,
+            waiting_wide: 0,
+            spare_rows: Vec::new(),
+            rejects,
+            settled: self.settled.clone(),
+            seen: Seen::default(),
+            skip_data: self.skip_data.clone(),
+            skip_data_spans: self.skip_data_spans,
+            earliest_to_come: self.earliest_to_come,
+            retired_before: self.retired_before,
+            totals: self.totals.clone(),
+        }
+        .finish()
     }
 
     /// Joins what is left and hands everything over.

@@ -113,7 +113,7 @@ impl Candidates {
 }
 
 /// All interfaces met so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct InterfaceTable {
     by_name: HashMap<Box<[u8]>, InterfaceIndex>,
     interfaces: Vec<Interface>,

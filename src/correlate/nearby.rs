@@ -6,7 +6,7 @@ use super::{Span, Timestamp};
 const FEW: usize = 8;
 
 /// Spans by `start`, each with the latest `end` up to it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Nearby {
     spans: Vec<(Timestamp, Timestamp)>,
 }

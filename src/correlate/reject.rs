@@ -39,7 +39,7 @@ impl RejectedRow {
 }
 
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     hash: u64,
     interface: InterfaceIndex,
@@ -81,7 +81,7 @@ enum Relation {
 }
 
 /// Rejected flows by conversation: both directions, on all interfaces, find the same place.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RejectTable {
     table: HashTable<Entry>,
     /// One bit for each hash that may be in the table; most accepted records stop here.
@@ -91,7 +91,7 @@ pub(super) struct RejectTable {
 }
 
 /// What leaves the table.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settled {
     pub(super) conversations: Vec<Conversation>,
     pub(super) unpaired: Vec<UnpairedReject>,
@@ -155,9 +155,19 @@ impl RejectTable {
         self.table.capacity() * (size_of::<Entry>() + 8) + lists + lists / 2
     }
 
+    /// Lets the rows of one bucket probe the table.
+    pub(super) fn probe_all(&mut self, rows: &[AcceptedRow], wide: &[WideRow], match_window_seconds: i64) {
+        for row in rows {
+            self.probe(row, match_window_seconds);
+        }
+        for row in wide {
+            self.probe_wide(row, match_window_seconds);
+        }
+    }
+
     /// Lets a compact row probe the table.
     #[inline]
-    pub(super) fn probe(&mut self, row: &AcceptedRow, match_window_seconds: i64) {
+    fn probe(&mut self, row: &AcceptedRow, match_window_seconds: i64) {
         let (a, b) = row.ends();
         let hash = hash_ends_v4(a, b, row.protocol());
         if self.may_contain(hash) {
@@ -166,7 +176,7 @@ impl RejectTable {
     }
 
     /// Lets a wide row probe the table.
-    pub(super) fn probe_wide(&mut self, row: &WideRow, match_window_seconds: i64) {
+    fn probe_wide(&mut self, row: &WideRow, match_window_seconds: i64) {
         let hash = conversation_hash(&row.packet);
         if self.may_contain(hash) {
             self.hit(hash, row, match_window_seconds);

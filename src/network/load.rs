@@ -46,6 +46,15 @@ pub(super) fn from_content(name: &Path, content: &[u8]) -> Result<NetworkConfig,
     Ok(loader.finish())
 }
 
+/// [`NetworkConfig::from_documents`].
+pub(super) fn from_values(documents: &[(PathBuf, Value)]) -> Result<NetworkConfig, SnapshotError> {
+    let mut loader = Loader::default();
+    for (name, value) in documents {
+        loader.add_value(name, value)?;
+    }
+    Ok(loader.finish())
+}
+
 fn no_known_key(path: &Path) -> SnapshotError {
     SnapshotError::NoKnownKey { path: path.to_owned(), known: KNOWN_KEYS.join(", ") }
 }
@@ -104,12 +113,19 @@ impl Loader {
         // Output appended to one file (`>>`) is several documents in a row.
         for value in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
             let value = value.map_err(|source| SnapshotError::NotJson { path: path.to_owned(), source })?;
-            if let Some(document) = Document::read(&value).map_err(|fault| malformed(path, fault))? {
-                self.add_document(path, document);
-                documents += 1;
-            }
+            documents += usize::from(self.add_value(path, &value)?);
         }
         Ok(documents)
+    }
+
+    /// Adds one document; `false` when it has no known key.
+    fn add_value(&mut self, path: &Path, value: &Value) -> Result<bool, SnapshotError> {
+        let document = Document::read(value).map_err(|fault| malformed(path, fault))?;
+        let known = document.is_some();
+        if let Some(document) = document {
+            self.add_document(path, document);
+        }
+        Ok(known)
     }
 
     fn add_document(&mut self, path: &Path, document: Document) {

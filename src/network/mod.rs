@@ -88,6 +88,12 @@ impl NetworkConfig {
         load::from_content(name, content)
     }
 
+    /// Takes documents that are there already, each with the name that messages call it by. One without a known key
+    /// adds nothing.
+    pub fn from_documents(documents: &[(PathBuf, serde_json::Value)]) -> Result<Self, SnapshotError> {
+        load::from_values(documents)
+    }
+
     /// The ACL with this id.
     #[must_use]
     pub fn acl(&self, network_acl_id: &str) -> Option<&NetworkAcl> {

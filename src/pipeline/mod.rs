@@ -3,17 +3,20 @@
 //! Objects are decoded and parsed independently, each on one thread; their batches are joined in the order of the
 //! objects, so neither the number of threads nor their luck changes the result. Holds no domain rules.
 
+mod rejects;
 mod worker;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::correlate::{Batch, Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
 use crate::decode::Limits;
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
-use crate::source::Object;
+use crate::source::{Object, Stop};
+pub use rejects::{RejectedSpans, rejected_spans};
 use worker::{Job, Message};
 
 /// Batches that one object may be ahead of the join: 24 MiB of text.
@@ -24,6 +27,9 @@ const MALFORMED_EXAMPLES: usize = 10;
 
 /// Objects whose fetching may begin before their turn comes; what they hold is bounded where they are fetched.
 const OBJECTS_AHEAD: usize = 64;
+
+/// How often whoever watches is told, and a request to stop is looked for, while nothing arrives.
+const TICK: Duration = Duration::from_millis(100);
 
 /// How to read.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub struct ReadOptions {
     pub selection: Selection,
     /// The join.
     pub correlate: Options,
+    /// Asks to end early: what was read until then is the result, and the rest is named as incomplete.
+    pub stop: Stop,
 }
 
 /// How far the reading is.
@@ -49,7 +57,16 @@ pub struct Progress {
     pub objects_total: usize,
     /// Bytes of the objects read to their end, as stored.
     pub bytes_read: u64,
+    /// Bytes of all objects, as stored, where every one's size is known.
+    pub bytes_total: Option<u64>,
+    /// Records that count so far.
+    pub records: u64,
+    /// Rejected ones among them.
+    pub rejected: u64,
 }
+
+/// Told how far the reading is: often, so that it has to be quick. The join can be asked for what it knows so far.
+pub type Observer<'a> = dyn FnMut(Progress, &Correlator) + 'a;
 
 /// What was read, joined.
 #[derive(Debug)]
@@ -73,12 +90,12 @@ pub struct Reading {
 }
 
 /// Reads all objects and joins their records.
-pub fn read(objects: &[Object], options: &ReadOptions, progress: &mut dyn FnMut(Progress)) -> Reading {
+pub fn read(objects: &[Object], options: &ReadOptions, observer: &mut Observer<'_>) -> Reading {
     // Going by names lets the join forget; a name that lies is found out, and then everything is read once more.
     let go_by_names = objects.iter().all(Object::is_rereadable);
-    match read_once(objects, options, go_by_names, progress) {
+    match read_once(objects, options, go_by_names, observer) {
         Ok(reading) => reading,
-        Err(LateRecord) => read_once(objects, options, false, progress).unwrap_or_else(|LateRecord| {
+        Err(LateRecord) => read_once(objects, options, false, observer).unwrap_or_else(|LateRecord| {
             unreachable!("a join that never forgets cannot meet a record that is late")
         }),
     }
@@ -88,10 +105,11 @@ fn read_once(
     objects: &[Object],
     options: &ReadOptions,
     go_by_names: bool,
-    progress: &mut dyn FnMut(Progress),
+    observer: &mut Observer<'_>,
 ) -> Result<Reading, LateRecord> {
     let spent = Mutex::default();
-    let mut join = Join::new(options, &spent);
+    let bytes_total = objects.iter().map(|object| object.size).sum();
+    let mut join = Join::new(options, &spent, Progress { objects_total: objects.len(), bytes_total, ..Progress::default() });
     std::thread::scope(|scope| {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -105,6 +123,10 @@ fn read_once(
         let mut soon = objects.iter();
         soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
         for (index, object) in objects.iter().enumerate() {
+            if options.stop.is_requested() {
+                join.interrupted(objects.len() - index);
+                break;
+            }
             if let Some(object) = soon.next() {
                 object.prepare();
             }
@@ -119,12 +141,7 @@ fn read_once(
             if go_by_names && let Some(earliest) = object.earliest_start {
                 join.correlator.retire(earliest);
             }
-            join.object(object, &receiver)?;
-            progress(Progress {
-                objects: index + 1,
-                objects_total: objects.len(),
-                bytes_read: join.reading.bytes_read,
-            });
+            join.object(object, &receiver, observer)?;
         }
         Ok(())
     })?;
@@ -141,8 +158,10 @@ struct Join<'a> {
     /// Batches whose rows were taken in, for the workers to fill again: memory that is given back and forth between
     /// threads costs more than it holds.
     spent: &'a Mutex<Vec<Batch>>,
+    stop: &'a Stop,
     correlator: Correlator,
     reading: Partial,
+    progress: Progress,
 }
 
 #[derive(Default)]
@@ -157,15 +176,50 @@ struct Partial {
 }
 
 impl<'a> Join<'a> {
-    fn new(options: &ReadOptions, spent: &'a Mutex<Vec<Batch>>) -> Self {
-        Self { spent, correlator: Correlator::new(options.correlate), reading: Partial::default() }
+    fn new(options: &'a ReadOptions, spent: &'a Mutex<Vec<Batch>>, progress: Progress) -> Self {
+        let correlator = Correlator::new(options.correlate);
+        Self { spent, stop: &options.stop, correlator, reading: Partial::default(), progress }
     }
 
-    fn object(&mut self, object: &Object, messages: &Receiver<Message>) -> Result<(), LateRecord> {
+    /// The rest of the objects is not read.
+    fn interrupted(&mut self, left: usize) {
+        let total = self.progress.objects_total;
+        let inputs = if total == 1 { "the input".to_owned() } else { format!("{left} of {total} inputs") };
+        self.reading.incomplete.insert((inputs, "not read: the run was interrupted".to_owned()));
+    }
+
+    fn tell(&mut self, observer: &mut Observer<'_>) {
+        let (accepted, rejected) = self.correlator.records();
+        self.progress.records = accepted + rejected;
+        self.progress.rejected = rejected;
+        self.progress.bytes_read = self.reading.bytes_read;
+        observer(self.progress, &self.correlator);
+    }
+
+    fn object(
+        &mut self,
+        object: &Object,
+        messages: &Receiver<Message>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), LateRecord> {
         self.reading.objects += 1;
         let mut missing = BTreeSet::new();
         let mut ended = false;
-        for message in messages {
+        loop {
+            if self.stop.is_requested() {
+                let reason = "not read to its end: the run was interrupted".to_owned();
+                self.reading.incomplete.insert((object.name.clone(), reason));
+                ended = true;
+                break;
+            }
+            let message = match messages.recv_timeout(TICK) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tell(observer);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match message {
                 Message::Batch(mut batch) => {
                     missing.extend(batch.missing.drain(..));
@@ -181,6 +235,7 @@ impl<'a> Join<'a> {
                     }
                     self.correlator.absorb(&mut batch)?;
                     lock(self.spent).push(*batch);
+                    self.tell(observer);
                 }
                 Message::End(decoded) => {
                     ended = true;
@@ -197,6 +252,8 @@ impl<'a> Join<'a> {
                 .incomplete
                 .insert((object.name.clone(), "reading it failed inside flowcheck".to_owned()));
         }
+        self.progress.objects += 1;
+        self.tell(observer);
         for field in missing {
             match self.reading.missing.iter_mut().find(|(known, ..)| *known == field) {
                 Some((_, _, inputs)) => *inputs += 1,
@@ -221,8 +278,22 @@ impl<'a> Join<'a> {
     }
 }
 
-/// The time at which a reading's window ends for the purpose of "still going", if anything was read.
 impl Reading {
+    /// A reading that is not over, of which the join alone is known.
+    #[must_use]
+    pub fn so_far(correlated: Correlated) -> Self {
+        Self {
+            correlated,
+            objects: 0,
+            bytes_read: 0,
+            bytes_decoded: 0,
+            incomplete: Vec::new(),
+            malformed: Vec::new(),
+            missing: Vec::new(),
+            foreign: Vec::new(),
+        }
+    }
+
     /// Latest `end` of a record that counts.
     #[must_use]
     pub fn last_record(&self) -> Option<Timestamp> {

@@ -47,15 +47,16 @@ fn write(folder: &Path, bucket: i64, named: i64, hash: usize) {
 }
 
 fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize) -> Reading {
-    let found = discover(&[folder.display().to_string()]).expect("discovery");
+    let found = discover(&[folder.display().to_string()], &Stop::default()).expect("discovery");
     let options = ReadOptions {
         threads,
         limits: Limits { chunk_bytes, ..Limits::default() },
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        stop: Stop::default(),
     };
-    read(&found.objects, &options, &mut |_| {})
+    read(&found.objects, &options, &mut |_, _| {})
 }
 
 fn lines_counted(reading: &Reading) -> u64 {

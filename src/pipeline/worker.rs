@@ -58,7 +58,7 @@ fn read_object(job: &Job<'_>, decoder: &mut Decoder, spent: &Mutex<Vec<Batch>>, 
 }
 
 /// The object's own formats before those of the command line.
-fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogFormat>> {
+pub(super) fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogFormat>> {
     let own = object.log_formats.iter().filter_map(|format| LogFormat::parse(format).ok());
     own.map(Arc::new).chain(options.log_formats.iter().cloned()).collect()
 }

@@ -24,6 +24,7 @@ pub fn write_markdown(diagnosis: &Diagnosis, top: usize, out: &mut dyn Write) ->
     document.not_the_acl(&asides)?;
     document.other_rejects()?;
     document.input()?;
+    document.notes()?;
     document.warnings()
 }
 
@@ -245,6 +246,14 @@ impl Document<'_> {
             let place = markdown_code(&format!("{}:{}", example.source, example.line));
             let value = markdown_code(&format!("{}={}", example.field, example.value));
             writeln!(self.out, "- malformed: {place}: {value}: {}", markdown(&example.error))?;
+        }
+        Ok(())
+    }
+
+    fn notes(&mut self) -> io::Result<()> {
+        let notes: Vec<_> = self.wording.diagnosis.notes.iter().cloned().chain(self.wording.requests()).collect();
+        for note in notes {
+            writeln!(self.out, "- read: {}", markdown(&note))?;
         }
         Ok(())
     }

@@ -19,6 +19,12 @@ pub use markdown::write_markdown;
 pub use rows::{write_csv, write_jsonl};
 pub use text::{TextStyle, write_text};
 
+/// A finding in one line, for whoever waits for the whole report.
+#[must_use]
+pub fn brief(diagnosis: &Diagnosis, finding: &view::Finding) -> String {
+    wording::Wording::new(diagnosis).brief(finding)
+}
+
 use view::Diagnosis;
 
 /// What a diagnosis is written as.

@@ -333,6 +333,7 @@ pub fn empty() -> Diagnosis {
         findings: vec![],
         other_rejects: OtherRejects::default(),
         warnings: vec![],
+        notes: vec![],
         names: BTreeMap::new(),
         rows: vec![],
     }

@@ -29,6 +29,8 @@ pub struct Diagnosis {
     pub other_rejects: OtherRejects,
     /// What a reader must know before trusting the result.
     pub warnings: Vec<String>,
+    /// How much was read of sources that were not read whole, and why that was enough.
+    pub notes: Vec<String>,
     /// What an id is called in the snapshot: `eni-…` → `NAT gateway nat-…`, `subnet-…` → `private-a`.
     pub names: BTreeMap<String, String>,
     /// One row per rejected conversation and cause (`--format jsonl` and `csv`).
@@ -61,7 +63,7 @@ pub struct Window {
 /// Origin and size of the network configuration.
 #[derive(Debug, Clone, Serialize)]
 pub struct NetworkConfigSummary {
-    /// `snapshot` or `none`.
+    /// `snapshot`, `live` or `none`.
     pub origin: &'static str,
     /// When it was captured, if the snapshot says so.
     pub captured_at: Option<Timestamp>,
@@ -107,10 +109,25 @@ pub struct InputSummary {
     pub duplicates: u64,
     /// Interfaces that the records are about.
     pub interfaces: usize,
+    /// Sources hold accepted records that were not read, since no rejected reply could be an answer to them.
+    pub accepted_unread: bool,
+    /// Requests made to AWS for the records, and how many of them had to be repeated or continued.
+    pub requests: Requests,
     /// Inputs that could not be read to their end.
     pub incomplete: Vec<Incomplete>,
     /// The first few malformed lines.
     pub malformed_examples: Vec<MalformedExample>,
+}
+
+/// Requests made to AWS for the records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// All of them, repetitions included.
+    pub sent: u64,
+    /// Repeated after an error.
+    pub repeated: u64,
+    /// Bodies that broke off and were continued where they did.
+    pub resumed: u64,
 }
 
 /// An input that could not be read to its end.
@@ -404,4 +421,7 @@ pub struct Row {
     pub request_packets: Option<u64>,
     pub request_bytes: Option<u64>,
     pub detail: Option<String>,
+    /// The finding it belongs to; not a column.
+    #[serde(skip)]
+    pub finding_id: String,
 }

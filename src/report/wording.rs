@@ -111,12 +111,48 @@ impl<'a> Wording<'a> {
         ))
     }
 
+    /// One line: who drops, what, and how much of it: `acl-… (app-private) ingress * drops replies to ports
+    /// 1024–65535/tcp: 212 connections timed out`.
+    #[must_use]
+    pub fn brief(&self, finding: &Finding) -> String {
+        if finding.cause == "not_nacl" {
+            let conversations = counted(finding.conversations, "conversation");
+            return format!("not the network ACL: {conversations}");
+        }
+        let subject = subject(finding);
+        let acl = subject.network_acl_id.map(|id| match self.name(id) {
+            Some(name) => format!("{id} ({name})"),
+            None => id.to_owned(),
+        });
+        let who = [acl.as_deref(), subject.direction, Some(&subject.rule)].into_iter().flatten();
+        format!("{} {}: {}", who.collect::<Vec<_>>().join(" "), effect(finding), impact(finding))
+    }
+
+    /// `1 204 requests to AWS, 3 of them repeated, 1 object continued after it broke off`; nothing where none was made.
+    #[must_use]
+    pub fn requests(&self) -> Option<String> {
+        let requests = self.diagnosis.input.requests;
+        if requests.sent == 0 {
+            return None;
+        }
+        let mut text = format!("{} to AWS", counted(requests.sent, "request"));
+        if requests.repeated > 0 {
+            text = format!("{text}, {} of them repeated", grouped(requests.repeated));
+        }
+        if requests.resumed > 0 {
+            text = format!("{text}, {} continued where they broke off", counted(requests.resumed, "object"));
+        }
+        Some(text)
+    }
+
     /// What was looked at and that nothing was found, then what that does and does not mean.
     #[must_use]
     pub fn nothing_found(&self) -> (String, Vec<String>) {
         let Diagnosis { input, network_config, .. } = self.diagnosis;
         let verdict = if input.records == 0 && input.filtered > 0 {
             "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
+        } else if input.records == 0 && input.accepted_unread {
+            "No rejected return traffic found: there is no REJECT record in this time.".to_owned()
         } else if input.records == 0 {
             "Nothing to judge: the input holds no ACCEPT or REJECT record.".to_owned()
         } else if input.rejected == 0 {
@@ -132,7 +168,7 @@ impl<'a> Wording<'a> {
             )
         };
         let mut limits = Vec::new();
-        if input.records > 0 && input.accepted == 0 {
+        if input.records > 0 && input.accepted == 0 && !input.accepted_unread {
             limits.push(
                 "There is no ACCEPT record, so replies can be told from requests only by their TCP flags."
                     .to_owned(),
@@ -154,7 +190,7 @@ impl<'a> Wording<'a> {
         if network_config.network_acls == 0 {
             limits.push("No network ACL is known (--snapshot), so no rule was checked either.".to_owned());
         }
-        if input.records == 0 {
+        if input.records == 0 && !input.accepted_unread {
             limits.push("Check the paths, the window (--since, --until) and the filters.".to_owned());
         } else if limits.is_empty() {
             limits.push("If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.".to_owned());
@@ -165,7 +201,8 @@ impl<'a> Wording<'a> {
     /// Whether an absence of findings means something: the input was whole and held both sides of conversations.
     #[must_use]
     pub fn can_be_clear(&self) -> bool {
-        self.diagnosis.summary.complete && self.diagnosis.input.accepted > 0
+        let input = &self.diagnosis.input;
+        self.diagnosis.summary.complete && (input.accepted > 0 || input.accepted_unread)
     }
 
     /// `52 SKIPDATA, 0 malformed`, and whatever else was set apart.

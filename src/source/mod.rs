@@ -5,6 +5,7 @@
 
 mod name;
 mod remote;
+mod stdin;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use name::ObjectName;
 pub use remote::Remote;
 
+pub use crate::aws::Stop;
 use crate::net::Timestamp;
 
 /// File name endings that a directory is searched for; a file named on the command line is read whatever its name.
@@ -40,7 +42,7 @@ pub struct Object {
 #[derive(Debug, Clone)]
 enum Location {
     File(PathBuf),
-    Stdin,
+    Stdin(Stop),
     Remote(Arc<dyn Remote>),
 }
 
@@ -74,7 +76,7 @@ pub enum SourceError {
     },
     /// A scheme that this program does not read.
     #[error(
-        "{source_name}: this kind of source is not supported\nhint: give files, directories or `-` for standard input"
+        "{source_name}: this kind of source is not supported\nhint: give files, directories, `-` for standard input, s3://BUCKET[/PREFIX] or cloudwatch://LOG-GROUP"
     )]
     UnsupportedScheme {
         /// As given.
@@ -82,15 +84,21 @@ pub enum SourceError {
     },
 }
 
-/// Finds the inputs that the sources on the command line stand for.
-pub fn discover(sources: &[String]) -> Result<Discovery, SourceError> {
+/// Whether a source on the command line is read over the network.
+#[must_use]
+pub fn is_live(source: &str) -> bool {
+    ["s3://", "cloudwatch://", "arn:aws"].iter().any(|scheme| source.starts_with(scheme))
+}
+
+/// Finds the inputs on this machine that the sources on the command line stand for. `stop` ends a wait for standard input.
+pub fn discover(sources: &[String], stop: &Stop) -> Result<Discovery, SourceError> {
     let mut discovery = Discovery::default();
     let mut failed = Vec::new();
     for source in sources {
         if source == "-" {
             discovery.objects.push(Object {
                 name: source.clone(),
-                location: Location::Stdin,
+                location: Location::Stdin(stop.clone()),
                 earliest_start: None,
                 size: None,
                 log_formats: Vec::new(),
@@ -193,7 +201,7 @@ impl Object {
     pub fn is_rereadable(&self) -> bool {
         match &self.location {
             Location::File(_) => self.size.is_some(),
-            Location::Stdin => false,
+            Location::Stdin(_) => false,
             Location::Remote(_) => true,
         }
     }
@@ -209,7 +217,7 @@ impl Object {
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match &self.location {
             Location::File(path) => Box::new(File::open(path)?),
-            Location::Stdin => Box::new(io::stdin()),
+            Location::Stdin(stop) => Box::new(stdin::Stdin::start(io::stdin(), stop.clone())),
             Location::Remote(remote) => remote.open()?,
         })
     }
@@ -233,7 +241,7 @@ mod tests {
         }
         let at = |name: &str| dir.path().join(name).display().to_string();
         let found =
-            discover(&[at(late), dir.path().display().to_string(), at("missing")]).expect("discovery");
+            discover(&[at(late), dir.path().display().to_string(), at("missing")], &Stop::default()).expect("discovery");
         let names: Vec<_> = found.objects.iter().map(|object| object.name.clone()).collect();
         assert_eq!(names, [at("plain.log"), at(early), at(late), at(late)]);
         assert_eq!(
@@ -245,10 +253,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        assert!(matches!(discover(&["/no/such/path".into()]), Err(SourceError::NotFound { .. })));
-        assert!(matches!(discover(&["s4://bucket".into()]), Err(SourceError::UnsupportedScheme { .. })));
+        assert!(matches!(discover(&["/no/such/path".into()], &Stop::default()), Err(SourceError::NotFound { .. })));
+        assert!(matches!(discover(&["s4://bucket".into()], &Stop::default()), Err(SourceError::UnsupportedScheme { .. })));
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().display().to_string();
-        assert!(matches!(discover(&[path]), Err(SourceError::EmptyDirectory { .. })));
+        assert!(matches!(discover(&[path], &Stop::default()), Err(SourceError::EmptyDirectory { .. })));
     }
 }

@@ -12,10 +12,14 @@ const NAMED: usize = 3;
 
 impl Material<'_> {
     pub(super) fn incomplete(&self) -> Vec<view::Incomplete> {
-        let inputs = self.discovery.unreadable.iter().chain(&self.reading.incomplete);
+        let inputs = self.found.discovery.unreadable.iter().chain(&self.reading.incomplete);
         let mut incomplete: Vec<_> = inputs
             .map(|(source, error)| view::Incomplete { source: source.clone(), error: error.clone() })
             .collect();
+        for error in self.network.denied().0 {
+            let error = view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
+            incomplete.push(error);
+        }
         let correlated = &self.reading.correlated;
         let dropped = correlated.dropped_accepted + correlated.dropped_rejected;
         if dropped > 0 {
@@ -84,7 +88,7 @@ impl Material<'_> {
 
     pub(super) fn warnings(&self) -> Vec<String> {
         let Reading { correlated, missing, foreign, .. } = self.reading;
-        let mut warnings = Vec::new();
+        let mut warnings = self.found.warnings.clone();
         for (field, first, inputs) in missing {
             if *field == PACKET_ADDRESSES {
                 warnings.extend(self.address_collisions(first));
@@ -114,15 +118,19 @@ impl Material<'_> {
                 correlated.counts.transit_gateway
             ));
         }
+        for error in self.network.denied().1 {
+            warnings.push(format!("{error}: names may be missing"));
+        }
         self.warn_of_missing_halves(&mut warnings);
-        warnings.extend(self.network.warnings().iter().cloned());
+        warnings.extend(self.network.config().warnings().iter().cloned());
         warnings
     }
 
     /// What the input or the configuration does not hold at all.
     fn warn_of_missing_halves(&self, warnings: &mut Vec<String>) {
         let correlated = &self.reading.correlated;
-        if correlated.accepted == 0 && correlated.rejected > 0 && correlated.counts.filtered == 0 {
+        let accepted = correlated.accepted > 0 || self.found.accepted_unread;
+        if !accepted && correlated.rejected > 0 && correlated.counts.filtered == 0 {
             warnings.push(
                 "the input holds no ACCEPT records (a flow log that records only rejects?): requests cannot be seen, \
                  so only replies that show themselves by a SYN-ACK or by their shape are reported; a flow log of \
@@ -130,10 +138,11 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
-        if self.config.snapshots.is_empty() && correlated.rejected > 0 {
+        if self.network.origin() == "none" && correlated.rejected > 0 {
             warnings.push(
                 "no network configuration: the rules behind the rejects are not known; give --snapshot with the \
-                 output of `aws ec2 describe-network-acls` and `aws ec2 describe-network-interfaces`"
+                 output of `flowcheck snapshot` (or `aws ec2 describe-network-acls` and `describe-network-interfaces`), \
+                 or --region to ask AWS"
                     .to_owned(),
             );
         }
@@ -143,15 +152,15 @@ impl Material<'_> {
                 correlated.counts.filtered
             ));
         }
-        if let Some((first, more)) = self.discovery.passed_over.split_first() {
+        if let Some((first, more)) = self.found.discovery.passed_over.split_first() {
             let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             warnings.push(format!(
                 "{first}{more} in a directory was not read, as its name ends in none of .log .txt .gz .parquet: name it to read it"
             ));
         }
         for id in &self.config.filters.network_acl_ids {
-            if self.network.acl(id).is_none() {
-                warnings.push(format!("{id} is not in the snapshot: --nacl {id} matches nothing"));
+            if self.network.config().acl(id).is_none() {
+                warnings.push(format!("{id} is not in the network configuration: --nacl {id} matches nothing"));
             }
         }
     }
@@ -160,7 +169,7 @@ impl Material<'_> {
     fn address_collisions(&self, input: &str) -> Option<String> {
         let met = self.reading.correlated.interfaces.iter();
         let several: Vec<_> = met
-            .filter_map(|met| self.network.interface(std::str::from_utf8(&met.interface_id).ok()?))
+            .filter_map(|met| self.network.config().interface(std::str::from_utf8(&met.interface_id).ok()?))
             .filter(|known| {
                 let private = known.addresses.iter().filter(|address| address.is_ipv4()).count();
                 private > 1 || !known.prefixes.is_empty()

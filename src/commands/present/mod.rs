@@ -6,21 +6,22 @@ mod rows;
 
 use std::collections::BTreeMap;
 
+use super::live_network::Network;
+use super::sources::{Found, Window};
 use crate::attribute::{Finding, Judged, OtherKey, Places, Total};
 use crate::config::Diagnose;
 use crate::correlate::{Conversation, RejectedRecord, Span};
 use crate::nacl::NetworkAclEntry;
 use crate::net::TcpFlags;
-use crate::network::NetworkConfig;
 use crate::pipeline::Reading;
 use crate::report::view;
-use crate::source::Discovery;
 
 /// Everything a view is made of.
 pub(super) struct Material<'a> {
     pub(super) config: &'a Diagnose,
-    pub(super) network: &'a NetworkConfig,
-    pub(super) discovery: &'a Discovery,
+    pub(super) window: Window,
+    pub(super) network: &'a Network,
+    pub(super) found: &'a Found,
     pub(super) reading: &'a Reading,
     pub(super) places: &'a Places<'a>,
     pub(super) conversations: Vec<Conversation>,
@@ -34,20 +35,20 @@ impl Material<'_> {
         let input = self.input();
         let findings: Vec<_> = self.findings.iter().map(|finding| self.finding(finding)).collect();
         let other_rejects = self.other_rejects();
-        let counts = self.network.counts();
+        let counts = self.network.config().counts();
         let span = self.reading.correlated.span;
         view::Diagnosis {
             schema_version: 1,
             generator: view::Generator { name: "flowcheck", version: env!("CARGO_PKG_VERSION") },
             window: view::Window {
-                since: self.config.since,
-                until: self.config.until,
+                since: self.window.since,
+                until: self.window.until,
                 first_record: span.map(|span| span.start),
                 last_record: span.map(|span| span.end),
             },
             network_config: view::NetworkConfigSummary {
-                origin: if self.config.snapshots.is_empty() { "none" } else { "snapshot" },
-                captured_at: self.network.captured_at(),
+                origin: self.network.origin(),
+                captured_at: self.network.config().captured_at(),
                 history: "none",
                 network_acls: counts.network_acls,
                 interfaces: counts.interfaces,
@@ -61,6 +62,7 @@ impl Material<'_> {
             names: self.names(&findings, &other_rejects),
             rows: self.rows(),
             warnings: self.warnings(),
+            notes: self.found.notes.clone(),
             input,
             findings,
             other_rejects,
@@ -94,6 +96,8 @@ impl Material<'_> {
             transit_gateway: counts.transit_gateway,
             duplicates: correlated.duplicates,
             interfaces: correlated.interfaces.len(),
+            accepted_unread: self.found.accepted_unread,
+            requests: view::Requests::default(),
             incomplete: self.incomplete(),
             malformed_examples: Vec::new(),
         };
@@ -127,7 +131,7 @@ impl Material<'_> {
             lists.chain(&finding.network_acl_id).chain(&finding.vpc_id).chain(candidates)
         });
         let ids = ids.chain(others.by_cause.iter().filter_map(|row| row.network_acl_id.as_ref()));
-        ids.filter_map(|id| Some((id.clone(), self.network.label(id)?))).collect()
+        ids.filter_map(|id| Some((id.clone(), self.network.config().label(id)?))).collect()
     }
 }
 

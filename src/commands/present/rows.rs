@@ -1,7 +1,7 @@
 //! One row per rejected conversation and cause.
 
 use super::{Material, Rejected};
-use crate::attribute::Judged;
+use crate::attribute::{FindingKey, Judged};
 use crate::report::view;
 
 impl Material<'_> {
@@ -48,6 +48,7 @@ impl Material<'_> {
             request_packets: request.and_then(|request| request.packets),
             request_bytes: request.and_then(|request| request.bytes),
             detail: judged.detail.as_ref().map(ToString::to_string),
+            finding_id: FindingKey::of(judged).id(),
         })
     }
 }

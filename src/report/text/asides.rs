@@ -96,6 +96,26 @@ impl Sheet<'_> {
         self.page.flow(&line.then("  ", Text::new(Tone::Faint, other_kind(other))))
     }
 
+    /// What was read of sources that are larger than that, and how.
+    pub(super) fn notes(&mut self) -> io::Result<()> {
+        let requests = self.wording.requests().filter(|_| self.style.verbose || self.has_repeated());
+        let notes: Vec<_> = self.wording.diagnosis.notes.iter().cloned().chain(requests).collect();
+        if notes.is_empty() {
+            return Ok(());
+        }
+        self.page.gap()?;
+        for note in notes {
+            let lead = Text::new(Tone::Faint, "read  ");
+            self.page.flow(&Flow::new(lead, 6).words(Tone::Faint, &note))?;
+        }
+        Ok(())
+    }
+
+    fn has_repeated(&self) -> bool {
+        let requests = self.wording.diagnosis.input.requests;
+        requests.repeated + requests.resumed > 0
+    }
+
     /// Warnings, inputs not read to their end, and lines that are no record.
     pub(super) fn caveats(&mut self) -> io::Result<()> {
         let diagnosis = self.wording.diagnosis;

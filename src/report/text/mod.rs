@@ -56,6 +56,7 @@ pub fn write_text(diagnosis: &Diagnosis, style: &TextStyle, out: &mut dyn Write)
     }
     sheet.not_the_acl(&asides)?;
     sheet.other_rejects()?;
+    sheet.notes()?;
     sheet.caveats()
 }
 

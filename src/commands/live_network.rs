@@ -1,0 +1,143 @@
+//! The network configuration of a run: from snapshots, or asked of EC2 once it is known what to ask for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::aws::{Action, Aws, AwsError};
+use crate::config::Diagnose;
+use crate::correlate::Interface;
+use crate::net::Timestamp;
+use crate::network::NetworkConfig;
+
+/// The configuration, and where it is from.
+pub(super) struct Network {
+    config: NetworkConfig,
+    live: Option<Live>,
+    origin: &'static str,
+}
+
+/// What was asked of EC2.
+struct Live {
+    aws: Aws,
+    regions: Vec<String>,
+    asked: Asked,
+    documents: Vec<(PathBuf, Value)>,
+    denied: Vec<AwsError>,
+}
+
+/// The VPCs whose configuration is known.
+enum Asked {
+    Vpcs(BTreeSet<String>),
+    All,
+}
+
+impl Network {
+    /// From the snapshots given, or nothing.
+    pub(super) fn of_snapshots(config: &Diagnose) -> anyhow::Result<Self> {
+        let origin = if config.snapshots.is_empty() { "none" } else { "snapshot" };
+        let config = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
+        Ok(Self { config, live: None, origin })
+    }
+
+    /// To be asked of EC2 in these regions.
+    pub(super) fn live(aws: Aws, regions: Vec<String>) -> Self {
+        let asked = Asked::Vpcs(BTreeSet::new());
+        let live = Live { aws, regions, asked, documents: Vec::new(), denied: Vec::new() };
+        Self { config: NetworkConfig::default(), live: Some(live), origin: "live" }
+    }
+
+    pub(super) fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// `snapshot`, `live` or `none`.
+    pub(super) fn origin(&self) -> &'static str {
+        self.origin
+    }
+
+    /// Permissions that are missing without which rules stay undetermined, and those without which only names do.
+    pub(super) fn denied(&self) -> (Vec<&AwsError>, Vec<&AwsError>) {
+        let denied = self.live.iter().flat_map(|live| &live.denied);
+        denied.partition(|error| {
+            let (AwsError::Denied { action, .. } | AwsError::Failed { action, .. }) = error else { return true };
+            !matches!(action, Action::DescribeNatGateways | Action::DescribeVpcs)
+        })
+    }
+
+    /// Sees to it that the places of these interfaces are known: by their VPCs where the records name them.
+    pub(super) fn cover(&mut self, interfaces: &[Interface]) -> anyhow::Result<()> {
+        if interfaces.is_empty() {
+            return Ok(());
+        }
+        let vpc = |interface: &Interface| String::from_utf8(interface.vpc_id.as_ref()?.to_vec()).ok();
+        let vpcs: Option<BTreeSet<String>> = interfaces.iter().map(vpc).collect();
+        match vpcs {
+            Some(vpcs) => self.cover_vpcs(&vpcs),
+            None => self.cover_all(),
+        }
+    }
+
+    /// Sees to it that these VPCs are known.
+    pub(super) fn cover_vpcs(&mut self, vpcs: &BTreeSet<String>) -> anyhow::Result<()> {
+        let Some(Live { asked: Asked::Vpcs(known), .. }) = &mut self.live else { return Ok(()) };
+        let missing: Vec<String> = vpcs.difference(known).cloned().collect();
+        known.extend(missing.iter().cloned());
+        if missing.is_empty() { Ok(()) } else { self.ask(&missing) }
+    }
+
+    /// Sees to it that everything in the regions is known.
+    pub(super) fn cover_all(&mut self) -> anyhow::Result<()> {
+        match &mut self.live {
+            Some(Live { asked: asked @ Asked::Vpcs(_), .. }) => {
+                *asked = Asked::All;
+                self.ask(&[])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The regions to ask in, where the inputs say which they are from.
+    pub(super) fn set_regions(&mut self, regions: &BTreeSet<String>) {
+        let regions: Vec<_> = regions.iter().cloned().collect();
+        if let Some(live) = self.live.as_mut().filter(|live| !regions.is_empty() && live.regions != regions) {
+            live.regions = regions;
+            self.refresh();
+        }
+    }
+
+    /// Forgets what EC2 said: the next question is asked anew.
+    pub(super) fn refresh(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.asked = Asked::Vpcs(BTreeSet::new());
+            live.documents.clear();
+            live.denied.clear();
+        }
+    }
+
+    fn ask(&mut self, vpc_ids: &[String]) -> anyhow::Result<()> {
+        let Some(live) = &mut self.live else { return Ok(()) };
+        if vpc_ids.is_empty() {
+            live.documents.clear();
+        }
+        for region in &live.regions {
+            // What is said of a moment must have been true then: the answers come later.
+            let captured_at = Timestamp(jiff::Timestamp::now().as_second());
+            let described = live.aws.network_config(region, vpc_ids)?;
+            let mut document = described.document;
+            if let Some(members) = document.as_object_mut() {
+                members.insert("flowcheck".to_owned(), json!({ "captured_at": captured_at.to_string() }));
+            }
+            live.documents.push((PathBuf::from(format!("EC2 {region}")), document));
+            for error in described.missing {
+                if !live.denied.contains(&error) {
+                    live.denied.push(error);
+                }
+            }
+        }
+        self.config = NetworkConfig::from_documents(&live.documents).context("cannot use what EC2 says")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! One diagnosis from beginning to end: find the inputs, read them, learn the configuration, attribute, present.
+//!
+//! A run that follows does so again and again with the same connections.
+
+use std::collections::BTreeSet;
+
+use super::live_network::Network;
+use super::present;
+use super::selection::selection;
+use super::sources::{Found, Sources, Window};
+use super::watch::{FINDINGS_SHOWN, Watch};
+use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use crate::config::Diagnose;
+use crate::correlate::Options;
+use crate::decode::Limits;
+use crate::pipeline::{ReadOptions, Reading, read};
+use crate::report::{brief, view::Diagnosis};
+use crate::source::Stop;
+
+/// What stays between diagnoses.
+pub(super) struct Session<'a> {
+    config: &'a Diagnose,
+    stop: Stop,
+    sources: Sources<'a>,
+    network: Network,
+    watch: Watch,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(config: &'a Diagnose, stop: &Stop) -> anyhow::Result<Self> {
+        let mut sources = Sources::new(config, stop);
+        let network = if config.live_network {
+            let aws = sources.aws()?;
+            let regions = aws.regions().to_vec();
+            Network::live(aws, regions)
+        } else {
+            Network::of_snapshots(config)?
+        };
+        let watch = Watch::new(&config.output);
+        Ok(Self { config, stop: stop.clone(), sources, network, watch })
+    }
+
+    /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
+    /// the process.
+    pub(super) fn diagnose(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
+        let found = super::interrupt::before_anything_is_known(&self.stop, || {
+            self.cover_what_filters_need()?;
+            let options = self.read_options(window);
+            let found = self.sources.find(window, &options, &mut self.watch)?;
+            if self.config.aws.regions.is_empty() {
+                self.network.set_regions(&found.regions);
+            }
+            Ok::<_, anyhow::Error>(found)
+        })?;
+        let options = self.read_options(window);
+        let Self { config, network, watch, .. } = self;
+        let reading = read(&found.discovery.objects, &options, &mut |progress, join| {
+            watch.show(progress, || {
+                let reading = Reading::so_far(join.so_far());
+                // What cannot be learned now is told with the result.
+                let _ = network.cover(&reading.correlated.interfaces);
+                let diagnosis = attribute(config, network, &Found::default(), window, reading);
+                diagnosis.findings.iter().take(FINDINGS_SHOWN).map(|finding| brief(&diagnosis, finding)).collect()
+            });
+        });
+        watch.say("asking EC2 for the network configuration");
+        let covered = network.cover(&reading.correlated.interfaces);
+        watch.clear();
+        covered?;
+        let mut diagnosis = attribute(config, network, &found, window, reading);
+        diagnosis.input.requests = self.sources.requests();
+        Ok(diagnosis)
+    }
+
+    /// Asks for the network configuration anew from now on.
+    pub(super) fn forget_network(&mut self) {
+        self.network.refresh();
+    }
+
+    /// Filters by place go by the configuration: then it has to be there first.
+    fn cover_what_filters_need(&mut self) -> anyhow::Result<()> {
+        let filters = &self.config.filters;
+        if !(filters.subnet_ids.is_empty() && filters.network_acl_ids.is_empty()) {
+            self.network.cover_all()
+        } else if !filters.vpc_ids.is_empty() {
+            let vpcs: BTreeSet<_> = filters.vpc_ids.iter().cloned().collect();
+            self.network.cover_vpcs(&vpcs)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read_options(&self, window: Window) -> ReadOptions {
+        let config = self.config;
+        ReadOptions {
+            threads: config.threads,
+            limits: Limits::default(),
+            log_formats: config.log_formats.clone(),
+            selection: selection(config, window, self.network.config()),
+            correlate: Options {
+                match_window_seconds: config.match_window_seconds,
+                memory_limit_bytes: config.memory_limit_bytes,
+            },
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+fn attribute(
+    config: &Diagnose,
+    network: &Network,
+    found: &Found,
+    window: Window,
+    mut reading: Reading,
+) -> Diagnosis {
+    let mut conversations = std::mem::take(&mut reading.correlated.conversations);
+    let places = Places::new(&reading.correlated.interfaces, network.config());
+    let mut judged = judge_conversations(&conversations, &places);
+    // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
+    let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;
+    let reject_only = !accepted_somewhere && reading.correlated.counts.filtered == 0;
+    let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
+    for (conversation, mut one) in possible {
+        one.index = conversations.len();
+        conversations.push(conversation);
+        judged.push(one);
+    }
+    let findings = findings(&judged, &conversations, &places);
+    let others = other_rejects(&others);
+    present::Material {
+        config,
+        window,
+        network,
+        found,
+        reading: &reading,
+        places: &places,
+        conversations,
+        judged,
+        findings,
+        others,
+    }
+    .diagnosis()
+}

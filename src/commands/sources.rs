@@ -1,0 +1,363 @@
+//! What a run reads: local inputs, buckets, log groups, or every flow log of the account.
+//!
+//! Composes the live sources with what decides how much of them is wanted. Connects to AWS once, when it first has to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
+
+use super::watch::Watch;
+use crate::aws::{Aws, AwsError, FlowLog, FlowLogDestination, TrafficType};
+use crate::config::Diagnose;
+use crate::net::Timestamp;
+use crate::pipeline::{ReadOptions, rejected_spans};
+use crate::report::view::Requests;
+use crate::source::cloudwatch::{CloudWatch, LogGroup, LogsLimits, Needed, TimeRange};
+use crate::source::s3::{FlowLogDelivery, S3, S3Limits, S3Listing, S3Location, Wanted};
+use crate::source::{Discovery, Stop, discover, is_live};
+
+/// How far a record's packets may lie beyond what its times say, besides the match window: the longest aggregation
+/// interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
+const LONGEST_RECORD_SECONDS: i64 = 720;
+
+/// Sources of one run, or of the rounds of one that follows.
+pub(super) struct Sources<'a> {
+    config: &'a Diagnose,
+    stop: Stop,
+    aws: Option<Aws>,
+    s3: Option<S3>,
+    logs: Option<CloudWatch>,
+}
+
+/// The time that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+}
+
+/// What was found to read, and what there is to say of it.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) discovery: Discovery,
+    /// Regions that the inputs are from, where that is known.
+    pub(super) regions: BTreeSet<String>,
+    pub(super) warnings: Vec<String>,
+    pub(super) notes: Vec<String>,
+    /// Sources hold accepted records beyond those that are read.
+    pub(super) accepted_unread: bool,
+    /// Sources that failed, of which one is the run's error if nothing else is there.
+    failed: Vec<(String, AwsError)>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(config: &'a Diagnose, stop: &Stop) -> Self {
+        Self { config, stop: stop.clone(), aws: None, s3: None, logs: None }
+    }
+
+    /// The connection to AWS, made when it is first asked for.
+    pub(super) fn aws(&mut self) -> Result<Aws, AwsError> {
+        if let Some(aws) = &self.aws {
+            return Ok(aws.clone());
+        }
+        let aws = Aws::connect(&self.config.aws, &self.stop)?;
+        self.aws = Some(aws.clone());
+        Ok(aws)
+    }
+
+    /// Requests made so far for records.
+    pub(super) fn requests(&self) -> Requests {
+        let s3 = self.s3.as_ref().map(S3::traffic).unwrap_or_default();
+        let logs = self.logs.as_ref().map(CloudWatch::traffic).unwrap_or_default();
+        Requests {
+            sent: s3.requests + logs.requests,
+            repeated: s3.retries + logs.retries,
+            resumed: s3.resumed,
+        }
+    }
+
+    /// Finds what there is to read for `window`.
+    pub(super) fn find(
+        &mut self,
+        window: Window,
+        options: &ReadOptions,
+        watch: &mut Watch,
+    ) -> anyhow::Result<Found> {
+        let mut found = Found::default();
+        let (live, local): (Vec<_>, Vec<_>) =
+            self.config.sources.iter().cloned().partition(|source| is_live(source));
+        if !local.is_empty() {
+            match discover(&local, &self.stop) {
+                Ok(discovery) => found.discovery = discovery,
+                Err(error) if live.is_empty() => return Err(error.into()),
+                Err(error) => {
+                    let first = error.to_string();
+                    let reason = first.lines().next().unwrap_or_default().to_owned();
+                    found.discovery.unreadable.push((local.join(", "), reason));
+                }
+            }
+        }
+        let mut groups: BTreeMap<LogGroup, Vec<String>> = BTreeMap::new();
+        if self.config.sources.is_empty() {
+            self.flow_logs(window, &mut groups, &mut found, watch)?;
+        }
+        for source in &live {
+            if source.starts_with("s3://") {
+                let location = S3Location::parse(source)?;
+                self.bucket(&location, window, None, &mut found, watch)?;
+            } else {
+                groups.entry(LogGroup::parse(source)?).or_default();
+            }
+        }
+        for (group, log_formats) in groups {
+            self.log_group(&group, log_formats, window, options, &mut found, watch)?;
+        }
+        found.finish(&self.config.sources)
+    }
+
+    /// Every flow log of the regions, at its own destination.
+    fn flow_logs(
+        &mut self,
+        window: Window,
+        groups: &mut BTreeMap<LogGroup, Vec<String>>,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<()> {
+        let aws = self.aws()?;
+        let mut seen = 0;
+        for region in aws.regions() {
+            watch.say(&format!("looking for flow logs in {region}"));
+            let flow_logs = match aws.flow_logs(region) {
+                Ok(flow_logs) => flow_logs,
+                Err(error) => {
+                    found.fail(format!("flow logs of {region}"), error)?;
+                    continue;
+                }
+            };
+            found.regions.insert(region.clone());
+            for flow_log in &flow_logs {
+                seen += 1;
+                if !self.is_wanted(flow_log) {
+                    continue;
+                }
+                found.warnings.extend(shortcomings(flow_log));
+                if let Some(failure) = delivery_failure(flow_log) {
+                    found.discovery.unreadable.push((flow_log.name(), failure));
+                }
+                match &flow_log.destination {
+                    FlowLogDestination::S3 { bucket, prefix } => {
+                        let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone() };
+                        let delivery = FlowLogDelivery {
+                            account_id: aws.account_id().ok(),
+                            region: region.clone(),
+                            flow_log_id: flow_log.flow_log_id.clone(),
+                            hive_compatible_partitions: flow_log.hive_compatible_partitions,
+                            per_hour_partition: flow_log.per_hour_partition,
+                        };
+                        self.bucket(&location, window, Some(delivery), found, watch)?;
+                    }
+                    FlowLogDestination::CloudWatchLogs { log_group } => {
+                        let group =
+                            LogGroup { region: Some(region.clone()), name: log_group.clone(), account_id: None };
+                        let formats = groups.entry(group).or_default();
+                        if !formats.contains(&flow_log.log_format) {
+                            formats.push(flow_log.log_format.clone());
+                        }
+                    }
+                    FlowLogDestination::Other(kind) => {
+                        let reason = format!("delivers to {kind}, which cannot be read back: give its files as SOURCE");
+                        found.discovery.unreadable.push((flow_log.name(), reason));
+                    }
+                }
+            }
+        }
+        if seen == 0 && found.failed.is_empty() {
+            bail!(
+                "no flow logs in {}\nhint: aws ec2 create-flow-logs --resource-type VPC --resource-ids vpc-… \
+                 --traffic-type ALL --log-destination-type s3 --log-destination arn:aws:s3:::BUCKET \
+                 --max-aggregation-interval 60; the first records come some ten minutes later. \
+                 Another region: --region; files: flowcheck PATH",
+                aws.regions().join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a flow log can hold records of the places asked for; where that is not sure, it is read.
+    fn is_wanted(&self, flow_log: &FlowLog) -> bool {
+        let filters = &self.config.filters;
+        let resource = &flow_log.resource_id;
+        let admits = |wanted: &[String], kind: &str| {
+            wanted.is_empty() || !resource.starts_with(kind) || wanted.contains(resource)
+        };
+        !resource.starts_with("tgw-")
+            && admits(&filters.vpc_ids, "vpc-")
+            && admits(&filters.subnet_ids, "subnet-")
+            && admits(&filters.interface_ids, "eni-")
+    }
+
+    fn bucket(
+        &mut self,
+        location: &S3Location,
+        window: Window,
+        flow_log: Option<FlowLogDelivery>,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<()> {
+        let aws = self.aws()?;
+        let limits = S3Limits::for_cores(self.config.threads, self.config.memory_limit_bytes);
+        let s3 = self.s3.get_or_insert_with(|| S3::new(&aws, limits));
+        let name = format!("s3://{}/{}", location.bucket, location.prefix);
+        watch.say(&format!("listing {name}"));
+        let reach = self.config.match_window_seconds + LONGEST_RECORD_SECONDS;
+        let wanted = Wanted {
+            earliest: window.since.map(|since| since.plus_seconds(-reach)),
+            latest: window.until.map(|until| until.plus_seconds(reach)),
+            flow_log,
+        };
+        match s3.list(location, &wanted) {
+            Ok(S3Listing { objects, passed_over, notes, unreadable, regions }) => {
+                if objects.is_empty() && unreadable.is_empty() {
+                    found.warnings.push(format!("{name} holds no flow log object for this time"));
+                }
+                found.discovery.objects.extend(objects);
+                found.discovery.passed_over.extend(passed_over);
+                found.discovery.unreadable.extend(unreadable);
+                found.warnings.extend(notes);
+                found.regions.extend(regions);
+                Ok(())
+            }
+            Err(error) => found.fail(name, error),
+        }
+    }
+
+    /// Rejected records first, then the others of the same interfaces and times.
+    fn log_group(
+        &mut self,
+        group: &LogGroup,
+        log_formats: Vec<String>,
+        window: Window,
+        options: &ReadOptions,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<()> {
+        let aws = self.aws()?;
+        let limits = LogsLimits::for_memory(self.config.memory_limit_bytes);
+        let logs = self.logs.get_or_insert_with(|| CloudWatch::new(&aws, limits)).clone();
+        let name = group.to_string();
+        let until = window.until.unwrap_or(self.config.now.max(now()));
+        let since = window.since.unwrap_or(until.plus_seconds(-3600));
+        // An event's time is its record's `start`, and a record that ends in the window may have begun before it.
+        let range = TimeRange { from: since.plus_seconds(-LONGEST_RECORD_SECONDS), to: until };
+        let fetched = logs.rejects(group, range, &mut |progress| {
+            watch.say(&format!("{name}: {} events with REJECT", progress.events));
+        });
+        let mut fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return found.fail(name, error),
+        };
+        fetched.object.log_formats.clone_from(&log_formats);
+        let before = self.config.match_window_seconds + LONGEST_RECORD_SECONDS;
+        let (spans, decoded) =
+            rejected_spans(&fetched.object, options, before, self.config.match_window_seconds);
+        if let Some(error) = decoded.error {
+            bail!("{name}: {error}");
+        }
+        let needed: Vec<_> = spans
+            .by_interface
+            .into_iter()
+            .map(|(interface_id, spans)| Needed {
+                interface_id: String::from_utf8_lossy(&interface_id).into_owned(),
+                spans: spans.iter().map(|span| TimeRange { from: span.start, to: span.end }).collect(),
+            })
+            .collect();
+        match logs.has_accepted(group, range) {
+            Ok(Some(true)) => found.accepted_unread = true,
+            Ok(Some(false)) if fetched.events == 0 => {
+                found.warnings.push(format!("{name} holds no flow log record of this time"));
+            }
+            Ok(_) => {}
+            Err(error) => return found.fail(name, error),
+        }
+        found.notes.push(format!(
+            "{name}: the {} events that say REJECT, then the other records of {} within reach of \
+             them; no other accepted record there can be the request to one of these replies",
+            fetched.events,
+            match needed.len() {
+                1 => "the one interface".to_owned(),
+                interfaces => format!("the {interfaces} interfaces"),
+            }
+        ));
+        let mut others = logs.others(group, &needed);
+        for object in &mut others {
+            object.log_formats.clone_from(&log_formats);
+        }
+        found.regions.extend(group.region.clone().or_else(|| aws.regions().first().cloned()));
+        found.discovery.objects.push(fetched.object);
+        found.discovery.objects.append(&mut others);
+        Ok(())
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_second())
+}
+
+impl Found {
+    /// Keeps the failure of one source for later, unless nothing else can succeed either.
+    fn fail(&mut self, name: String, error: AwsError) -> anyhow::Result<()> {
+        if error.is_fatal() {
+            return Err(error.into());
+        }
+        self.failed.push((name, error));
+        Ok(())
+    }
+
+    /// Sources that failed are named, or are the end of it when there is nothing else.
+    fn finish(mut self, sources: &[String]) -> anyhow::Result<Self> {
+        let nothing_else = self.discovery.objects.is_empty() && self.discovery.unreadable.is_empty();
+        if nothing_else && self.failed.len() >= sources.len().max(1)
+            && let Some((_, error)) = self.failed.pop()
+        {
+            return Err(error.into());
+        }
+        let failed = self.failed.drain(..).map(|(name, error)| (name, error.reason()));
+        self.discovery.unreadable.extend(failed);
+        self.discovery.sort();
+        self.warnings.sort();
+        self.warnings.dedup();
+        Ok(self)
+    }
+}
+
+/// Why a flow log cannot show everything.
+fn shortcomings(flow_log: &FlowLog) -> Option<String> {
+    let name = flow_log.name();
+    match flow_log.traffic_type {
+        TrafficType::Reject => Some(format!(
+            "{name} records REJECT only: where no other flow log covers its interfaces, requests cannot be seen"
+        )),
+        TrafficType::Accept => {
+            Some(format!("{name} records ACCEPT only: where no other flow log covers its interfaces, rejects cannot be seen"))
+        }
+        _ => None,
+    }
+}
+
+fn delivery_failure(flow_log: &FlowLog) -> Option<String> {
+    if flow_log.deliver_logs_status.as_deref() != Some("FAILED") {
+        return None;
+    }
+    Some(match flow_log.deliver_logs_error.as_deref() {
+        Some("Access error") => {
+            let needs = match flow_log.destination {
+                FlowLogDestination::S3 { .. } => "the bucket policy must allow delivery.logs.amazonaws.com s3:PutObject and s3:GetBucketAcl",
+                _ => "its role needs logs:CreateLogStream, logs:PutLogEvents and logs:DescribeLogStreams",
+            };
+            format!("AWS cannot deliver its records (Access error): {needs}")
+        }
+        Some("Rate limited") => "AWS drops some of its records (Rate limited): the log group is throttled".to_owned(),
+        Some(error) => format!("AWS cannot deliver its records: {error}"),
+        None => "AWS cannot deliver its records".to_owned(),
+    })
+}
