@@ -5,6 +5,7 @@
 //! configuration means. Nothing here ever prints or logs a credential.
 
 mod action;
+mod credentials;
 mod error;
 mod session;
 

@@ -4,10 +4,23 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::service_config::ServiceConfigKey;
 
-use super::AwsError;
+use super::credentials::Resolved;
+use super::{AwsError, credentials};
+
+/// How long renewing credentials may take: a process behind a profile may ask someone for a code.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How to connect, as the options of the command line say it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,7 +93,7 @@ impl Aws {
                 problem: format!("cannot start the network runtime: {error}"),
                 fix: "see whether this process may create threads and sockets".to_owned(),
             })?;
-        let config = runtime.block_on(load(options));
+        let config = runtime.block_on(load(options))?;
         let mut regions = options.regions.clone();
         if regions.is_empty() {
             regions.push(config.region().ok_or(AwsError::NoRegion)?.to_string());
@@ -100,11 +113,25 @@ impl Aws {
         self.inner.config.to_builder().region(Region::new(region.to_owned())).build()
     }
 
-    /// Whether a custom endpoint serves `service` (`S3`, `CloudWatch Logs`, `EC2`): then regions are not looked up
-    /// and buckets are addressed by path.
+    /// Whether a custom endpoint serves `service` (`S3`, `CloudWatch Logs`, `EC2`, `STS`: service ids as in a
+    /// profile's `services` section): then regions are not looked up and buckets are addressed by path.
     #[must_use]
-    pub fn has_custom_endpoint(&self, _service: &str) -> bool {
-        self.inner.config.endpoint_url().is_some()
+    pub fn has_custom_endpoint(&self, service: &str) -> bool {
+        self.custom_endpoint(service).is_some()
+    }
+
+    /// The URL that serves `service` instead of AWS's own: `--endpoint-url`, then `AWS_ENDPOINT_URL_EC2` and the
+    /// profile's `services` section, then `AWS_ENDPOINT_URL` and the profile's `endpoint_url`.
+    pub(super) fn custom_endpoint(&self, service: &str) -> Option<String> {
+        let config = &self.inner.config;
+        let general = config.endpoint_url().map(ToOwned::to_owned);
+        if config.get_origin("endpoint_url").is_client_config() {
+            return general;
+        }
+        let key =
+            ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let own = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
+        own.or(general)
     }
 
     /// Set when the run is to end early.
@@ -128,28 +155,53 @@ impl Aws {
     }
 }
 
-async fn load(options: &AwsOptions) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(profile) = &options.profile {
+/// Regions and credentials, resolved once.
+async fn load(options: &AwsOptions) -> Result<SdkConfig, AwsError> {
+    let imds = credentials::imds_client();
+    let profile = options.profile.as_deref();
+    let region = match options.regions.first() {
+        Some(region) => Some(Region::new(region.clone())),
+        None => default_region(profile, imds.clone()).await,
+    };
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL_TIMEOUT).build());
+    if let Some(profile) = profile {
         loader = loader.profile_name(profile);
-    }
-    if let Some(region) = options.regions.first() {
-        loader = loader.region(Region::new(region.clone()));
     }
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
     }
     if options.no_sign_request {
-        loader = loader.no_credentials();
+        return Ok(loader.no_credentials().load().await);
     }
-    let base = loader.load().await;
-    let Some(role_arn) = &options.role_arn else { return base };
-    let mut role = AssumeRoleProvider::builder(role_arn).session_name("flowcheck").configure(&base);
-    if let Some(external_id) = &options.external_id {
-        role = role.external_id(external_id);
+    let base = loader.credentials_provider(credentials::provider(profile, region, imds).await).load().await;
+    let mut provider = base.credentials_provider();
+    if let Some(role_arn) = &options.role_arn {
+        let mut role = AssumeRoleProvider::builder(role_arn).session_name("flowcheck").configure(&base);
+        if let Some(external_id) = &options.external_id {
+            role = role.external_id(external_id);
+        }
+        provider = Some(SharedCredentialsProvider::new(role.build().await));
     }
-    let provider = role.build().await;
-    base.into_builder()
-        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(provider))
-        .build()
+    let Some(provider) = provider else { return Ok(base) };
+    let found = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| credentials::error(&error, profile, options.role_arn.as_deref()))?;
+    let provider = SharedCredentialsProvider::new(Resolved::new(found, provider));
+    Ok(base.into_builder().credentials_provider(provider).build())
+}
+
+/// Environment, then profile, then the instance's own: the order of the AWS CLI.
+async fn default_region(profile: Option<&str>, imds: aws_config::imds::Client) -> Option<Region> {
+    let mut file = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        file = file.profile_name(profile);
+    }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(file.build())
+        .or_else(ImdsRegionProvider::builder().imds_client(imds).build())
+        .region()
+        .await
 }
