@@ -231,7 +231,9 @@ impl DiagnoseArgs {
             return Err(usage("--follow writes --format text or jsonl: the others are whole documents"));
         }
         if self.follow && self.output.output.is_some() {
-            return Err(usage("--follow writes to standard output: --output writes a file whole or not at all"));
+            return Err(usage(
+                "--follow writes to standard output: --output writes a file whole or not at all",
+            ));
         }
         Ok(Diagnose {
             sources: self.sources,

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::Outcome;
 use super::diagnose::{style, tell_warnings};
 use super::session::Session;
 use super::sources::Window;
-use super::Outcome;
 use crate::aws::AwsError;
 use crate::config::Diagnose;
 use crate::net::Timestamp;
@@ -172,7 +172,9 @@ impl Told {
             let first = !self.findings.contains_key(&finding.id);
             let told = self.findings.entry(finding.id.clone()).or_default();
             let mut rows = Vec::new();
-            for (row_at, row) in diagnosis.rows.iter().enumerate().filter(|(_, row)| row.finding_id == finding.id) {
+            for (row_at, row) in
+                diagnosis.rows.iter().enumerate().filter(|(_, row)| row.finding_id == finding.id)
+            {
                 let known = told.conversations.insert(Conversation::of(row), row.last_rejected);
                 // After a silence longer than the match window the same ports are another conversation.
                 if known.is_none_or(|last| row.first_rejected.seconds_since(last) > match_window_seconds) {

@@ -62,7 +62,9 @@ impl Network {
     pub(super) fn denied(&self) -> (Vec<&AwsError>, Vec<&AwsError>) {
         let denied = self.live.iter().flat_map(|live| &live.denied);
         denied.partition(|error| {
-            let (AwsError::Denied { action, .. } | AwsError::Failed { action, .. }) = error else { return true };
+            let (AwsError::Denied { action, .. } | AwsError::Failed { action, .. }) = error else {
+                return true;
+            };
             !matches!(action, Action::DescribeNatGateways | Action::DescribeVpcs)
         })
     }

@@ -8,6 +8,7 @@ mod live_network;
 mod present;
 mod selection;
 mod session;
+
 mod sources;
 mod watch;
 

@@ -43,7 +43,8 @@ impl<'a> Session<'a> {
     /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
     /// the process.
     pub(super) fn diagnose(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
-        let found = super::interrupt::before_anything_is_known(&self.stop, || {
+        let stop = self.stop.clone();
+        let found = super::interrupt::before_anything_is_known(&stop, || {
             self.cover_what_filters_need()?;
             let options = self.read_options(window);
             let found = self.sources.find(window, &options, &mut self.watch)?;
@@ -60,7 +61,12 @@ impl<'a> Session<'a> {
                 // What cannot be learned now is told with the result.
                 let _ = network.cover(&reading.correlated.interfaces);
                 let diagnosis = attribute(config, network, &Found::default(), window, reading);
-                diagnosis.findings.iter().take(FINDINGS_SHOWN).map(|finding| brief(&diagnosis, finding)).collect()
+                diagnosis
+                    .findings
+                    .iter()
+                    .take(FINDINGS_SHOWN)
+                    .map(|finding| brief(&diagnosis, finding))
+                    .collect()
             });
         });
         watch.say("asking EC2 for the network configuration");

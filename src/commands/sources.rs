@@ -157,15 +157,20 @@ impl<'a> Sources<'a> {
                         self.bucket(&location, window, Some(delivery), found, watch)?;
                     }
                     FlowLogDestination::CloudWatchLogs { log_group } => {
-                        let group =
-                            LogGroup { region: Some(region.clone()), name: log_group.clone(), account_id: None };
+                        let group = LogGroup {
+                            region: Some(region.clone()),
+                            name: log_group.clone(),
+                            account_id: None,
+                        };
                         let formats = groups.entry(group).or_default();
                         if !formats.contains(&flow_log.log_format) {
                             formats.push(flow_log.log_format.clone());
                         }
                     }
                     FlowLogDestination::Other(kind) => {
-                        let reason = format!("delivers to {kind}, which cannot be read back: give its files as SOURCE");
+                        let reason = format!(
+                            "delivers to {kind}, which cannot be read back: give its files as SOURCE"
+                        );
                         found.discovery.unreadable.push((flow_log.name(), reason));
                     }
                 }
@@ -316,13 +321,17 @@ impl Found {
     /// Sources that failed are named, or are the end of it when there is nothing else.
     fn finish(mut self, sources: &[String]) -> anyhow::Result<Self> {
         let nothing_else = self.discovery.objects.is_empty() && self.discovery.unreadable.is_empty();
-        if nothing_else && self.failed.len() >= sources.len().max(1)
+        if nothing_else
+            && self.failed.len() >= sources.len().max(1)
             && let Some((_, error)) = self.failed.pop()
         {
             return Err(error.into());
         }
-        let failed = self.failed.drain(..).map(|(name, error)| (name, error.reason()));
-        self.discovery.unreadable.extend(failed);
+        for (name, error) in self.failed.drain(..) {
+            let text = error.to_string();
+            let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text).to_owned();
+            self.discovery.unreadable.push((name, reason));
+        }
         self.discovery.sort();
         self.warnings.sort();
         self.warnings.dedup();
@@ -337,9 +346,9 @@ fn shortcomings(flow_log: &FlowLog) -> Option<String> {
         TrafficType::Reject => Some(format!(
             "{name} records REJECT only: where no other flow log covers its interfaces, requests cannot be seen"
         )),
-        TrafficType::Accept => {
-            Some(format!("{name} records ACCEPT only: where no other flow log covers its interfaces, rejects cannot be seen"))
-        }
+        TrafficType::Accept => Some(format!(
+            "{name} records ACCEPT only: where no other flow log covers its interfaces, rejects cannot be seen"
+        )),
         _ => None,
     }
 }
@@ -351,12 +360,16 @@ fn delivery_failure(flow_log: &FlowLog) -> Option<String> {
     Some(match flow_log.deliver_logs_error.as_deref() {
         Some("Access error") => {
             let needs = match flow_log.destination {
-                FlowLogDestination::S3 { .. } => "the bucket policy must allow delivery.logs.amazonaws.com s3:PutObject and s3:GetBucketAcl",
+                FlowLogDestination::S3 { .. } => {
+                    "the bucket policy must allow delivery.logs.amazonaws.com s3:PutObject and s3:GetBucketAcl"
+                }
                 _ => "its role needs logs:CreateLogStream, logs:PutLogEvents and logs:DescribeLogStreams",
             };
             format!("AWS cannot deliver its records (Access error): {needs}")
         }
-        Some("Rate limited") => "AWS drops some of its records (Rate limited): the log group is throttled".to_owned(),
+        Some("Rate limited") => {
+            "AWS drops some of its records (Rate limited): the log group is throttled".to_owned()
+        }
         Some(error) => format!("AWS cannot deliver its records: {error}"),
         None => "AWS cannot deliver its records".to_owned(),
     })

@@ -98,7 +98,8 @@ impl Watch {
     }
 
     fn draw(&mut self, lines: &[String]) {
-        let width = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
+        let width =
+            terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
         let mut text = self.back();
         let lines: Vec<_> = lines.iter().map(|line| cut(&escape_for_terminal(line), width - 1)).collect();
         text.push_str(&lines.join("\n"));
@@ -165,10 +166,16 @@ mod tests {
             rejected: 7,
         };
         let line = |progress, seconds| progress_line(progress, Duration::from_secs(seconds));
-        assert_eq!(line(progress, 10), "1 of 4 inputs · 30 of 90 MiB · 1000 records · 7 rejected · 20 s left");
+        assert_eq!(
+            line(progress, 10),
+            "1 of 4 inputs · 30 of 90 MiB · 1000 records · 7 rejected · 20 s left"
+        );
         assert_eq!(line(progress, 1), "1 of 4 inputs · 30 of 90 MiB · 1000 records · 7 rejected");
         let unsized_inputs = Progress { bytes_total: None, ..progress };
-        assert_eq!(line(unsized_inputs, 60), "1 of 4 inputs · 30 MiB · 1000 records · 7 rejected · 3 min left");
+        assert_eq!(
+            line(unsized_inputs, 60),
+            "1 of 4 inputs · 30 MiB · 1000 records · 7 rejected · 3 min left"
+        );
         let done = Progress { bytes_read: 90 << 20, ..progress };
         assert!(!line(done, 60).contains("left"));
     }

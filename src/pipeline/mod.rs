@@ -109,7 +109,11 @@ fn read_once(
 ) -> Result<Reading, LateRecord> {
     let spent = Mutex::default();
     let bytes_total = objects.iter().map(|object| object.size).sum();
-    let mut join = Join::new(options, &spent, Progress { objects_total: objects.len(), bytes_total, ..Progress::default() });
+    let mut join = Join::new(
+        options,
+        &spent,
+        Progress { objects_total: objects.len(), bytes_total, ..Progress::default() },
+    );
     std::thread::scope(|scope| {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));

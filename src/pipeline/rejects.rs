@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::worker::formats;
 use super::ReadOptions;
+use super::worker::formats;
 use crate::correlate::Span;
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
 use crate::record::{Action, FlowRecord, LineReader, LogFormat, Malformed, Sink};

@@ -251,7 +251,8 @@ impl Document<'_> {
     }
 
     fn notes(&mut self) -> io::Result<()> {
-        let notes: Vec<_> = self.wording.diagnosis.notes.iter().cloned().chain(self.wording.requests()).collect();
+        let notes: Vec<_> =
+            self.wording.diagnosis.notes.iter().cloned().chain(self.wording.requests()).collect();
         for note in notes {
             writeln!(self.out, "- read: {}", markdown(&note))?;
         }

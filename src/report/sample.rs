@@ -230,6 +230,7 @@ fn row() -> Row {
         request_packets: Some(8),
         request_bytes: Some(480),
         detail: None,
+        finding_id: String::new(),
     }
 }
 

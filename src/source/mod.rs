@@ -122,9 +122,18 @@ pub fn discover(sources: &[String], stop: &Stop) -> Result<Discovery, SourceErro
         };
         discovery.unreadable.push((source.clone(), reason.to_owned()));
     }
-    discovery.objects.sort_by(|a, b| a.order().cmp(&b.order()));
-    discovery.passed_over.sort();
+    discovery.sort();
     Ok(discovery)
+}
+
+impl Discovery {
+    /// Brings everything into the order in which it is to be read and told.
+    pub fn sort(&mut self) {
+        self.objects.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.passed_over.sort();
+        self.unreadable.sort();
+        self.unreadable.dedup();
+    }
 }
 
 fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceError> {
@@ -240,8 +249,8 @@ mod tests {
             std::fs::write(dir.path().join(name), "x").expect("write");
         }
         let at = |name: &str| dir.path().join(name).display().to_string();
-        let found =
-            discover(&[at(late), dir.path().display().to_string(), at("missing")], &Stop::default()).expect("discovery");
+        let found = discover(&[at(late), dir.path().display().to_string(), at("missing")], &Stop::default())
+            .expect("discovery");
         let names: Vec<_> = found.objects.iter().map(|object| object.name.clone()).collect();
         assert_eq!(names, [at("plain.log"), at(early), at(late), at(late)]);
         assert_eq!(
@@ -253,8 +262,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        assert!(matches!(discover(&["/no/such/path".into()], &Stop::default()), Err(SourceError::NotFound { .. })));
-        assert!(matches!(discover(&["s4://bucket".into()], &Stop::default()), Err(SourceError::UnsupportedScheme { .. })));
+        assert!(matches!(
+            discover(&["/no/such/path".into()], &Stop::default()),
+            Err(SourceError::NotFound { .. })
+        ));
+        assert!(matches!(
+            discover(&["s4://bucket".into()], &Stop::default()),
+            Err(SourceError::UnsupportedScheme { .. })
+        ));
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().display().to_string();
         assert!(matches!(discover(&[path], &Stop::default()), Err(SourceError::EmptyDirectory { .. })));

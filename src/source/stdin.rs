@@ -93,7 +93,9 @@ mod tests {
     fn all_that_came_is_read_and_a_stop_ends_the_wait_for_more() {
         let text: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         let mut whole = Vec::new();
-        Stdin::start(io::Cursor::new(text.clone()), Stop::default()).read_to_end(&mut whole).expect("all of it");
+        Stdin::start(io::Cursor::new(text.clone()), Stop::default())
+            .read_to_end(&mut whole)
+            .expect("all of it");
         assert!(whole == text);
 
         let stop = Stop::default();

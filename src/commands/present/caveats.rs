@@ -17,7 +17,8 @@ impl Material<'_> {
             .map(|(source, error)| view::Incomplete { source: source.clone(), error: error.clone() })
             .collect();
         for error in self.network.denied().0 {
-            let error = view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
+            let error =
+                view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
             incomplete.push(error);
         }
         let correlated = &self.reading.correlated;
@@ -160,7 +161,8 @@ impl Material<'_> {
         }
         for id in &self.config.filters.network_acl_ids {
             if self.network.config().acl(id).is_none() {
-                warnings.push(format!("{id} is not in the network configuration: --nacl {id} matches nothing"));
+                warnings
+                    .push(format!("{id} is not in the network configuration: --nacl {id} matches nothing"));
             }
         }
     }

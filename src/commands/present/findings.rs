@@ -82,8 +82,9 @@ impl Material<'_> {
         let members = || finding.members.iter().map(|at| &self.judged[*at]);
         let mut reasons = Vec::new();
         if members().any(|one| !one.config_in_force) && finding.network_acl.is_some() {
-            let captured_at =
-                finding.network_acl.and_then(|acl| self.network.config().acl_captured_at(&acl.network_acl_id));
+            let captured_at = finding
+                .network_acl
+                .and_then(|acl| self.network.config().acl_captured_at(&acl.network_acl_id));
             reasons.push(match captured_at {
                 Some(at) => format!("rules as captured at {at}, without a history of changes"),
                 None => "rules as in the snapshot, which does not say when it was captured".to_owned(),
