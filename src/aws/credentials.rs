@@ -8,15 +8,18 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::Region;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::error::ErrorMetadata;
 
 use super::AwsError;
@@ -34,25 +37,33 @@ pub(super) fn imds_client() -> imds::Client {
     client.operation_timeout(IMDS_TIMEOUT * 2).max_attempts(1).build()
 }
 
-/// The default chain. A profile that is asked for by name is not overruled by keys in the environment, as with the
-/// AWS CLI.
-pub(super) async fn provider(
+/// The default chain. A profile that is asked for by name is not overruled by keys or a token in the environment, as
+/// with the AWS CLI. What is on the machine itself is not asked through a proxy.
+pub(super) fn provider(
     profile: Option<&str>,
     region: Option<Region>,
+    http: SharedHttpClient,
     imds: imds::Client,
 ) -> SharedCredentialsProvider {
-    let Some(profile) = profile else {
-        let chain = DefaultCredentialsChain::builder().region(region).imds_client(imds).build().await;
-        return SharedCredentialsProvider::new(chain);
+    let direct = ProviderConfig::without_region().with_region(region);
+    let config = direct.clone().with_http_client(http);
+    let file = ProfileFileCredentialsProvider::builder().configure(&config);
+    let chain = match profile {
+        Some(profile) => CredentialsProviderChain::first_try("Profile", file.profile_name(profile).build()),
+        None => {
+            CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+                .or_else("Profile", file.build())
+                .or_else(
+                    "WebIdentityToken",
+                    WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+                )
+        }
     };
-    let config = ProviderConfig::without_region().with_region(region);
-    let named = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build();
-    let container = EcsCredentialsProvider::builder().configure(&config).build();
-    let instance = imds::credentials::ImdsCredentialsProvider::builder().imds_client(imds).build();
-    let chain = CredentialsProviderChain::first_try("Profile", named)
-        .or_else("EcsContainer", container)
-        .or_else("Ec2InstanceMetadata", instance);
-    SharedCredentialsProvider::new(chain)
+    let container = EcsCredentialsProvider::builder().configure(&direct).build();
+    let instance = ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds).build();
+    SharedCredentialsProvider::new(
+        chain.or_else("EcsContainer", container).or_else("Ec2InstanceMetadata", instance),
+    )
 }
 
 /// Gives credentials that were resolved already to whoever asks first, then asks their provider again: a process or
