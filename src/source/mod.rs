@@ -5,6 +5,7 @@
 
 mod name;
 mod remote;
+pub mod s3;
 
 use std::fs::File;
 use std::io::{self, Read};
