@@ -5,6 +5,7 @@
 
 mod name;
 mod remote;
+pub mod s3;
 mod stdin;
 
 use std::fs::File;
