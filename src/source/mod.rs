@@ -3,6 +3,7 @@
 //! Owns finding inputs, their order, and opening them. Refuses to know what the bytes mean. Whatever waits for a network
 //! does so in here: the rest of the program reads.
 
+pub mod cloudwatch;
 mod name;
 mod remote;
 pub mod s3;

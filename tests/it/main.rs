@@ -1,8 +1,10 @@
 //! The integration tests, in one binary so that they link once. Each runs the real `flowcheck`.
 
 mod broken;
+mod cloudwatch;
 mod expectation;
 mod formats;
+mod logs_stub;
 mod network;
 mod proxy;
 mod readme;

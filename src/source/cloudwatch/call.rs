@@ -1,0 +1,268 @@
+//! One call to CloudWatch Logs: its turn, its retries, the wish to stop, and what was counted. Refuses to know what calls
+//! are for.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
+use aws_sdk_cloudwatchlogs::config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::LogsLimits;
+use super::rate::Rate;
+use crate::aws::{Action, Aws, AwsError, Stop};
+
+/// How often a wait looks whether the run is to stop.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+/// The longest pause before a retry.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Tries of a request that does not reach the service at all: nobody is throttling, and somebody is waiting.
+const UNREACHABLE_ATTEMPTS: u32 = 4;
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Codes that ask for a slower pace (CloudWatch Logs API reference, "Common errors"; `StartQuery`).
+const THROTTLED: [&str; 6] = [
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+];
+/// Codes of faults that pass.
+const TRANSIENT: [&str; 4] =
+    ["InternalFailure", "InternalServerException", "ServiceUnavailable", "ServiceUnavailableException"];
+
+/// Why fetching ended before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The run is to end early, or nobody reads any more.
+    Stopped,
+    /// A call failed for good.
+    Failed(AwsError),
+}
+
+impl From<AwsError> for Cut {
+    fn from(error: AwsError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What was asked and received so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogsTraffic {
+    /// Requests sent, retries among them.
+    pub requests: u64,
+    /// Requests sent again after throttling or a fault.
+    pub retries: u64,
+    /// Pages of events or rows received.
+    pub pages: u64,
+    /// Pages without any.
+    pub empty_pages: u64,
+    /// Events received, whatever became of them.
+    pub events_received: u64,
+    /// Events that were asked for and handed on.
+    pub events_kept: u64,
+    /// Bytes of the messages received.
+    pub bytes: u64,
+}
+
+/// [`LogsTraffic`] while it grows.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    requests: AtomicU64,
+    retries: AtomicU64,
+    pages: AtomicU64,
+    empty_pages: AtomicU64,
+    events_received: AtomicU64,
+    events_kept: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Traffic {
+    /// Counts a page of so many events with so many bytes of messages.
+    pub(super) fn page(&self, received: usize, bytes: usize) {
+        let (received, bytes) = (received as u64, bytes as u64);
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        self.empty_pages.fetch_add(u64::from(received == 0), Ordering::Relaxed);
+        self.events_received.fetch_add(received, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts events that are handed on.
+    pub(super) fn kept(&self, events: usize) {
+        self.events_kept.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn so_far(&self) -> LogsTraffic {
+        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        LogsTraffic {
+            requests: now(&self.requests),
+            retries: now(&self.retries),
+            pages: now(&self.pages),
+            empty_pages: now(&self.empty_pages),
+            events_received: now(&self.events_received),
+            events_kept: now(&self.events_kept),
+            bytes: now(&self.bytes),
+        }
+    }
+}
+
+/// The service in one region and account.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) client: Client,
+    pub(super) region: String,
+    /// The pace of `FilterLogEvents` and `DescribeLogGroups`.
+    filter_rate: Rate,
+    /// The pace of the query calls, which have quotas of their own.
+    query_rate: Rate,
+    traffic: Arc<Traffic>,
+    stop: Stop,
+    limits: LogsLimits,
+}
+
+impl Service {
+    pub(super) fn new(aws: &Aws, region: &str, limits: &LogsLimits, traffic: &Arc<Traffic>) -> Self {
+        let shared = aws.sdk_config(region);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(limits.request_timeout)
+            .build();
+        // Retries are made here: the pace must know of every request that was throttled.
+        let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if shared.credentials_provider().is_none() {
+            config = config.allow_no_auth();
+        }
+        let rate = || Rate::new(limits.first_requests_per_second, limits.most_requests_per_second);
+        Self {
+            client: Client::from_conf(config.build()),
+            region: region.to_owned(),
+            filter_rate: rate(),
+            query_rate: rate(),
+            traffic: Arc::clone(traffic),
+            stop: aws.stop().clone(),
+            limits: limits.clone(),
+        }
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    pub(super) fn limits(&self) -> &LogsLimits {
+        &self.limits
+    }
+
+    /// Makes a call until it is answered, refused, or retries are used up. `resource` is what messages say it was about.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        action: Action,
+        resource: &str,
+        send: impl Fn() -> F,
+    ) -> Result<T, Cut>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let rate = match action {
+            Action::StartQuery | Action::GetQueryResults | Action::StopQuery => &self.query_rate,
+            _ => &self.filter_rate,
+        };
+        let mut backoff = self.limits.first_backoff;
+        for attempt in 1.. {
+            let sent = self.unless_stopped(rate.turn()).await?;
+            self.traffic.requests.fetch_add(1, Ordering::Relaxed);
+            let error = match self.unless_stopped(send()).await? {
+                Ok(answer) => {
+                    rate.answered();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let fault = Fault::of(&error);
+            if fault == Fault::Throttled {
+                rate.throttled(sent);
+            }
+            if attempt >= fault.attempts(&self.limits) {
+                return Err(Cut::Failed(after(attempt, AwsError::from_sdk(&error, action, resource))));
+            }
+            self.traffic.retries.fetch_add(1, Ordering::Relaxed);
+            self.pause(backoff).await?;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        }
+        Err(Cut::Stopped)
+    }
+
+    pub(super) async fn pause(&self, duration: Duration) -> Result<(), Cut> {
+        self.unless_stopped(tokio::time::sleep(duration)).await
+    }
+
+    /// Waits for something for as long as the run is not to stop.
+    pub(super) async fn unless_stopped<F: Future>(&self, future: F) -> Result<F::Output, Cut> {
+        let mut future = pin!(future);
+        loop {
+            if self.stop.is_requested() {
+                return Err(Cut::Stopped);
+            }
+            if let Ok(output) = tokio::time::timeout(LOOK, future.as_mut()).await {
+                return Ok(output);
+            }
+        }
+    }
+}
+
+/// Adds to a failure how often it was tried.
+fn after(attempts: u32, error: AwsError) -> AwsError {
+    match error {
+        AwsError::Failed { action, resource, message } if attempts > 1 => {
+            AwsError::Failed { action, resource, message: format!("{message} (after {attempts} attempts)") }
+        }
+        other => other,
+    }
+}
+
+/// What a failure says about trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Throttled,
+    Transient,
+    Unreachable,
+    Final,
+}
+
+impl Fault {
+    fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+        match error {
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Self::Transient,
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                Self::Unreachable
+            }
+            SdkError::ServiceError(service) => match error.code() {
+                Some(code) if THROTTLED.contains(&code) => Self::Throttled,
+                Some(code) if TRANSIENT.contains(&code) => Self::Transient,
+                _ if service.raw().status().as_u16() == 429 => Self::Throttled,
+                _ if service.raw().status().is_server_error() => Self::Transient,
+                _ => Self::Final,
+            },
+            _ => Self::Final,
+        }
+    }
+
+    fn attempts(self, limits: &LogsLimits) -> u32 {
+        match self {
+            Self::Throttled | Self::Transient => limits.attempts,
+            Self::Unreachable => limits.attempts.min(UNREACHABLE_ATTEMPTS),
+            Self::Final => 1,
+        }
+    }
+}
