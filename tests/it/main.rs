@@ -4,6 +4,7 @@ mod broken;
 mod expectation;
 mod formats;
 mod network;
+mod parquet;
 mod readme;
 mod run;
 mod sample;

@@ -106,15 +106,12 @@ fn metadata(stored: &mut Stored, limits: &Limits) -> Result<FileMetadata, Fault>
     let tail = stored.range(size.saturating_sub(8)..size).map_err(|error| Fault::Input(error.to_string()))?;
     let Some((length, MAGIC)) = tail.split_first_chunk::<4>() else { return Err(Fault::NoIndex) };
     let length = u64::from(u32::from_le_bytes(*length));
-    if length > limits.parquet_stored_bytes as u64 || length + 12 > size {
+    if length > limits.parquet_group_bytes || length + 12 > size {
         return Err(Fault::Index(format!("it claims to be {length} bytes long")));
     }
-    let footer =
-        stored.range(size - 8 - length..size).map_err(|error| Fault::Input(error.to_string()))?;
-    guarded(|| {
-        polars_parquet::parquet::read::deserialize_metadata(footer).map_err(|error| error.to_string())
-    })
-    .map_err(Fault::Index)
+    let footer = stored.range(size - 8 - length..size).map_err(|error| Fault::Input(error.to_string()))?;
+    guarded(|| polars_parquet::parquet::read::deserialize_metadata(footer).map_err(|error| error.to_string()))
+        .map_err(Fault::Index)
 }
 
 /// Hands out the rows of one group, piece by piece.

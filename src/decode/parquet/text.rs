@@ -17,12 +17,14 @@ pub(super) struct Rows<'a, S: LineSink> {
     /// Bytes of text made.
     made: u64,
     stopped: bool,
+    /// A long value that stands once in the file and in every row.
+    bomb: bool,
 }
 
 impl<'a, S: LineSink> Rows<'a, S> {
     pub(super) fn new(stored: u64, limits: &'a Limits, sink: &'a mut S) -> Self {
         let text = Vec::with_capacity(limits.chunk_bytes);
-        Self { sink, limits, stored, text, first: 1, next: 1, made: 0, stopped: false }
+        Self { sink, limits, stored, text, first: 1, next: 1, made: 0, stopped: false, bomb: false }
     }
 
     /// Whether the sink has had enough.
@@ -39,13 +41,12 @@ impl<'a, S: LineSink> Rows<'a, S> {
     pub(super) fn append(&mut self, cells: &mut [Cells], count: usize) -> Result<(), String> {
         for _ in 0..count {
             self.row(cells);
+            if self.bomb {
+                return Err(format!("it decompresses to more than {} times its size", self.limits.max_ratio));
+            }
             if self.stopped {
                 break;
             }
-        }
-        let ratio = self.made / self.stored.max(1);
-        if self.made > self.limits.ratio_floor_bytes && ratio > self.limits.max_ratio {
-            return Err(format!("it decompresses to more than {} times its size", self.limits.max_ratio));
         }
         Ok(())
     }
@@ -82,6 +83,8 @@ impl<'a, S: LineSink> Rows<'a, S> {
             self.stopped = !self.sink.chunk(chunk);
         }
         self.text.drain(..end);
+        self.bomb = self.made > self.limits.ratio_floor_bytes
+            && self.made / self.stored.max(1) > self.limits.max_ratio;
     }
 
     /// Hands out what is left; gives the bytes of text made.
