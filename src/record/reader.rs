@@ -395,6 +395,29 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_table_are_never_headers_or_json_and_zeros_are_no_time() {
+        let mut reader = LineReader::new(&[]);
+        let mut tally = Tally::default();
+        reader.columns(&["interface-id", "start", "end", "action", "log-status"].map(str::to_owned));
+        let rows = [
+            "eni-1 1418530010 1418530070 - NODATA",
+            // An end before the start, if the zero were a time.
+            "eni-1 1418530010 0 - SKIPDATA",
+            "eni-1 0 0 - NODATA",
+            "{\"a\": - - - NODATA",
+            "interface-id start end action log-status",
+            "- - - - -",
+            "2014-12-14T04:06:50.000Z 1418530010 1418530070 - NODATA",
+        ];
+        for (row, number) in rows.iter().zip(1..) {
+            reader.line(number, row.as_bytes(), &mut tally);
+        }
+        reader.end(&mut tally);
+        assert_eq!((tally.records, tally.headers, tally.formats), (5, 0, 1));
+        assert_eq!(tally.malformed.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [5, 6]);
+    }
+
+    #[test]
     fn broken_json_costs_one_line() {
         let tally =
             read(&format!("{{\"message\": \"2 12\n{{\"a\": 1,\n{V2}\n{{\"message\": \"{V2}\"}}\n{{}}"));

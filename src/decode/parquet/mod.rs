@@ -5,17 +5,18 @@
 //! "Flow log files": integers of either width, strings with or without a type) and as converters leave them.
 
 mod column;
+mod guard;
 mod stored;
 mod text;
 
 use std::io::{self, Read};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars_parquet::read::{FileMetadata, RowGroupMetadata};
 
 use super::{Decoded, Limits, LineSink, describe};
 use column::{Cells, Chunk, Column};
+use guard::guarded;
 use stored::Stored;
 use text::Rows;
 
@@ -176,18 +177,6 @@ fn cells(chunks: &[Chunk<'_>], columns: &[Column], rows: &Range<usize>) -> Resul
         guarded(|| chunk.decode(column, rows)).map_err(|error| format!("column {}: {error}", column.name))
     });
     cells.collect()
-}
-
-/// The Parquet library takes some damage for impossible and panics: here that is one more way to be damaged.
-fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let result = catch_unwind(AssertUnwindSafe(read));
-    let error = match result {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error,
-        Err(_) => "it makes no sense".to_owned(),
-    };
-    // The library's messages can quote what it read.
-    Err(error.lines().next().unwrap_or_default().chars().take(160).collect())
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ fn neither_pieces_nor_where_it_is_held_change_the_rows() {
     for (chunk_bytes, parquet_rows, parquet_stored_bytes, step) in
         [(64, 1, 1 << 20, 1), (100, 299, 1_000, 7), (4_096, 300, 0, 4_000), (1 << 20, 7, 1 << 20, 100)]
     {
-        let limits = Limits { chunk_bytes, parquet_rows, parquet_stored_bytes, ..Limits::default() };
+        let limits = Limits { chunk_bytes, parquet_stored_bytes, parquet_rows, ..Limits::default() };
         // Of unknown size: the way of standard input.
         let mut sink = Collect::default();
         let streamed = Decoder::default().decode(Trickle(&file, step), None, &limits, &mut sink);
@@ -176,7 +176,7 @@ fn the_row_groups_before_a_fault_are_read() {
     let (sink, decoded) = read(&damaged, &Limits::default());
     let rows = sink.lines.len() as u64;
     assert!(decoded.error.is_some_and(|error| error.contains(&format!("its rows from {} on", rows + 1))));
-    assert!(rows > 100 && rows % 100 == 0, "{rows}");
+    assert!(rows > 100 && rows.is_multiple_of(100), "{rows}");
     assert!(sink.lines.iter().all(|(row, line)| *line == counted(*row)));
 }
 
