@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  source ──bytes──▶ decode ──lines──▶ record ──FlowRecord──▶ correlate ──Conversation──▶ attribute ──Finding──▶ report
-//! (files, stdin)   (gzip, plain,      (format,               (requests ↔               (nacl::evaluate        (text, json,
+//! (files, stdin)   (gzip, Parquet,    (format,               (requests ↔               (nacl::evaluate        (text, json,
 //!                   bounded lines)     parse)                 rejected replies)         on the subnet's ACL)   jsonl, csv, md)
 //!
 //!                                      network (snapshot: interfaces, subnets, names) ──▶ nacl (model, evaluate)
@@ -15,7 +15,7 @@
 //! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
 //! | [`aws`] | credentials, regions, endpoints; the EC2 and STS calls | `net` |
 //! | [`source`] | finding inputs and opening them as bytes | `net`, `aws` |
-//! | [`decode`] | gzip members, plain text, bounded lines and their positions | nothing |
+//! | [`decode`] | gzip members, plain text, Parquet rows, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
 //! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
 //! | [`nacl`] | network ACLs and the only evaluator | `net` |

@@ -50,7 +50,41 @@ impl<R: Read> Inflate<R> {
         self.trailing.take()
     }
 
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn next_member(&mut self, mut input: Input<R>) -> io::Result<State<R>> {
+        // Some writers pad to a block with zeros.
+        loop {
+            let available = input.fill_buf()?;
+            let zeros = available.iter().take_while(|byte| **byte == 0).count();
+            if available.is_empty() {
+                return Ok(State::End(input.get_ref().count));
+            }
+            if zeros == 0 {
+                break;
+            }
+            input.consume(zeros);
+        }
+        if input.fill_buf()?.first() == Some(&GZIP_MAGIC) {
+            return Ok(State::Member(Box::new(GzDecoder::new(input))));
+        }
+        self.trailing =
+            Some("has bytes after the gzip stream that are not gzip; they were not read".to_owned());
+        Ok(State::End(input.get_ref().count))
+    }
+
+    fn check_ratio(&self) -> io::Result<()> {
+        let read = self.bytes_read().max(1);
+        if self.out > self.limits.ratio_floor_bytes && self.out / read > self.limits.max_ratio {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it decompresses to more than {} times its size", self.limits.max_ratio),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Inflate<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let state = std::mem::replace(&mut self.state, State::End(0));
             match state {
@@ -90,38 +124,6 @@ impl<R: Read> Inflate<R> {
                 }
             }
         }
-    }
-
-    fn next_member(&mut self, mut input: Input<R>) -> io::Result<State<R>> {
-        // Some writers pad to a block with zeros.
-        loop {
-            let available = input.fill_buf()?;
-            let zeros = available.iter().take_while(|byte| **byte == 0).count();
-            if available.is_empty() {
-                return Ok(State::End(input.get_ref().count));
-            }
-            if zeros == 0 {
-                break;
-            }
-            input.consume(zeros);
-        }
-        if input.fill_buf()?.first() == Some(&GZIP_MAGIC) {
-            return Ok(State::Member(Box::new(GzDecoder::new(input))));
-        }
-        self.trailing =
-            Some("has bytes after the gzip stream that are not gzip; they were not read".to_owned());
-        Ok(State::End(input.get_ref().count))
-    }
-
-    fn check_ratio(&self) -> io::Result<()> {
-        let read = self.bytes_read().max(1);
-        if self.out > self.limits.ratio_floor_bytes && self.out / read > self.limits.max_ratio {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it decompresses to more than {} times its size", self.limits.max_ratio),
-            ));
-        }
-        Ok(())
     }
 }
 

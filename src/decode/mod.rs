@@ -1,10 +1,11 @@
-//! Bytes to lines: gzip with all its members, plain text, bounded line lengths, positions.
+//! Bytes to lines: gzip with all its members, plain text, Parquet rows, bounded line lengths, positions.
 //!
 //! Decides by content, never by name. Refuses to know what a line means. Memory is bounded by [`Limits`].
 
 mod inflate;
 mod libdeflate;
 mod lines;
+mod parquet;
 mod whole;
 
 use std::io::{self, Read};
@@ -29,6 +30,12 @@ pub struct Limits {
     pub whole_stored_bytes: usize,
     /// … as long as they inflate to no more than this.
     pub whole_text_bytes: usize,
+    /// Parquet files of up to this many bytes are held in memory; larger ones go to a temporary file.
+    pub parquet_stored_bytes: usize,
+    /// A Parquet row group whose columns take more than this, stored or decompressed, is given up: it is held at once.
+    pub parquet_group_bytes: u64,
+    /// Rows of a Parquet file that are turned into text at once.
+    pub parquet_rows: usize,
 }
 
 impl Default for Limits {
@@ -42,6 +49,11 @@ impl Default for Limits {
             // Five minutes of a busy VPC; larger objects stream.
             whole_stored_bytes: 8 * 1024 * 1024,
             whole_text_bytes: 48 * 1024 * 1024,
+            parquet_stored_bytes: 64 * 1024 * 1024,
+            // Writers aim at 128 MiB, the largest in use at 1 GiB.
+            parquet_group_bytes: 2 * 1024 * 1024 * 1024,
+            // A page that spans several such pieces is decompressed for each; few writers make pages that long.
+            parquet_rows: 256 * 1024,
         }
     }
 }
@@ -51,7 +63,7 @@ impl Default for Limits {
 pub struct Decoded {
     /// Bytes read as stored.
     pub bytes_read: u64,
-    /// Bytes after decompression.
+    /// Bytes after decompression; of Parquet, those of the text made of its rows.
     pub bytes_decoded: u64,
     /// Why it was not read to its end, a lowercase fragment.
     pub error: Option<String>,
@@ -63,6 +75,11 @@ pub trait LineSink {
     fn chunk(&mut self, chunk: Chunk<'_>) -> bool;
     /// A line longer than the limit; its text was dropped.
     fn overlong(&mut self, overlong: Overlong);
+    /// Whether a column of a table (Parquet) is of use, by its name as stored; the others are not read.
+    fn wants_column(&mut self, name: &str) -> bool;
+    /// The input is a table: the lines that follow are its rows, a token for each of these columns. Its values have
+    /// neither blanks nor control characters, and `-` stands for none.
+    fn columns(&mut self, names: &[String]);
 }
 
 /// Reads inputs, one after another, and keeps its buffers for the next.
@@ -92,6 +109,11 @@ impl Decoder {
                 return Decoded { error: Some(describe(&error)), ..decoded };
             }
         }
+        if parquet::is_parquet(self.whole.stored()) {
+            let stored = self.whole.take_stored();
+            let bytes_read = stored.len() as u64;
+            return Decoded { bytes_read, ..parquet::decode(stored, &mut io::empty(), limits, sink) };
+        }
         if !self.whole.inflate(limits) {
             // Plain text, or something wrong with it: the streaming way knows what.
             return stream(self.whole.stored(), limits, sink);
@@ -102,6 +124,11 @@ impl Decoder {
             bytes_decoded: text.len() as u64,
             error: None,
         };
+        if parquet::is_parquet(text) {
+            let stored = text.to_vec();
+            let bytes_read = decoded.bytes_read;
+            return Decoded { bytes_read, ..parquet::decode(stored, &mut io::empty(), limits, sink) };
+        }
         match not_text(text) {
             Some(kind) => decoded.error = Some(kind.to_owned()),
             None => lines::cut(text, limits, sink),
@@ -116,13 +143,20 @@ fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decode
     let mut input = Inflate::new(input, *limits);
     let mut lines = Lines::new(limits);
     loop {
-        match input.read(lines.space()) {
+        // The first bytes tell what it is: a slow pipe must not hand them over one by one.
+        let at_least = if decoded.bytes_decoded == 0 { HEAD_BYTES } else { 1 };
+        match fill(&mut input, lines.space(), at_least) {
             Ok(0) => {
                 lines.end(true, sink);
                 break;
             }
             Ok(count) => {
                 let first = decoded.bytes_decoded == 0;
+                if first && parquet::is_parquet(lines.peek(count)) {
+                    let head = lines.peek(count).to_vec();
+                    decoded = parquet::decode(head, &mut input, limits, sink);
+                    break;
+                }
                 decoded.bytes_decoded += count as u64;
                 if first && let Some(kind) = not_text(lines.peek(count)) {
                     decoded.error = Some(kind.to_owned());
@@ -132,7 +166,6 @@ fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decode
                     break;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 lines.end(false, sink);
                 decoded.error = Some(describe(&error));
@@ -147,10 +180,27 @@ fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decode
     decoded
 }
 
+/// Bytes that tell a Parquet file.
+const HEAD_BYTES: usize = 4;
+
+/// Reads until `space` holds `at_least` bytes or the input is over; gives their number.
+fn fill(input: &mut impl Read, space: &mut [u8], at_least: usize) -> io::Result<usize> {
+    let mut count = 0;
+    while count < at_least.min(space.len()) {
+        match input.read(&mut space[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
 /// What the first bytes are, if they are clearly not lines of text.
 fn not_text(head: &[u8]) -> Option<&'static str> {
-    if head.starts_with(b"PAR1") {
-        Some("is a Parquet file, which this version does not read yet")
+    if head.starts_with(b"PARE") {
+        Some("is an encrypted Parquet file, which cannot be read without its keys")
     } else if head.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
         Some("is compressed with zstd, which flow logs never are; decompress it first")
     } else if head.starts_with(b"PK\x03\x04") {
@@ -190,6 +240,7 @@ mod tests {
     struct Collect {
         lines: Vec<(u64, String)>,
         overlong: Vec<u64>,
+        columns: Vec<String>,
         cut_off: bool,
     }
 
@@ -203,6 +254,12 @@ mod tests {
         }
         fn overlong(&mut self, overlong: Overlong) {
             self.overlong.push(overlong.line);
+        }
+        fn wants_column(&mut self, _: &str) -> bool {
+            true
+        }
+        fn columns(&mut self, names: &[String]) {
+            self.columns = names.to_vec();
         }
     }
 
@@ -263,7 +320,8 @@ mod tests {
     #[test]
     fn content_decides_not_the_name() {
         assert_eq!(read(b"plain\n", &Limits::default()).0.lines.len(), 1);
-        assert!(read(b"PAR1....", &Limits::default()).1.error.is_some());
+        let parquet = read(b"PAR1....", &Limits::default()).1.error;
+        assert!(parquet.is_some_and(|error| error.contains("Parquet")));
         assert!(read(b"\x7fELF\0\0", &Limits::default()).1.error.is_some());
         assert_eq!(read(b"", &Limits::default()).1, Decoded::default());
     }

@@ -30,6 +30,11 @@ impl Whole {
         &self.stored
     }
 
+    /// What was read, given away.
+    pub(super) fn take_stored(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.stored)
+    }
+
     /// Inflates what was read; `false` when it is not gzip, something is wrong with it, or its text is too large.
     pub(super) fn inflate(&mut self, limits: &Limits) -> bool {
         self.length = 0;

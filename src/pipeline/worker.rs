@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
-use crate::record::{LineReader, LogFormat, Malformed, Problem, Sink};
+use crate::record::{Field, LineReader, LogFormat, Malformed, Problem, Sink};
 use crate::source::Object;
 
 /// One object to read, and where its batches go.
@@ -94,5 +94,12 @@ impl LineSink for RecordSink<'_> {
 
     fn overlong(&mut self, overlong: Overlong) {
         self.gatherer.malformed(overlong.line, Malformed::new("line", b"", Problem::TooLong));
+    }
+    fn wants_column(&mut self, name: &str) -> bool {
+        Field::is_wanted(name)
+    }
+
+    fn columns(&mut self, names: &[String]) {
+        self.reader.columns(names);
     }
 }

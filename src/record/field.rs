@@ -149,6 +149,12 @@ impl Field {
         }
     }
 
+    /// Whether a column of that name matters: the analysis reads it, or it tells what the records are.
+    #[must_use]
+    pub fn is_wanted(name: &str) -> bool {
+        !matches!(Self::from_name(name), Self::Carried | Self::Unknown)
+    }
+
     /// The AWS name of a field the analysis reads; `field` for one it does not.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -36,7 +36,8 @@ impl LogFormat {
         Arc::clone(&DEFAULT)
     }
 
-    fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+    /// The format with these columns, known or not.
+    pub(super) fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<String> = names.map(|name| name.to_ascii_lowercase().replace('_', "-")).collect();
         let columns: Vec<_> = names.iter().map(|name| Field::from_name(name)).collect();
         Self { columns, names }

@@ -104,7 +104,7 @@ fn is_whole(record: &FlowRecord<'_>) -> bool {
                 && record.srcport.is_some()
                 && record.dstport.is_some()
         } else {
-            record.pkt_srcaddr.is_none() && record.pkt_dstaddr.is_none()
+            record.pkt_srcaddr.is_none() && record.pkt_dstaddr.is_none() && start.0 != 0
         }
 }
 
@@ -209,6 +209,11 @@ pub(super) fn finish<'a>(
     }
     if record.dstaddr.is_none() && !format.columns().contains(&Field::Dstaddr) {
         record.dstaddr = record.pkt_dstaddr;
+    }
+    if record.log_status != LogStatus::Ok {
+        // Columns of numbers may hold 0 where a text has `-`.
+        record.start = record.start.filter(|start| start.0 != 0);
+        record.end = record.end.filter(|end| end.0 != 0);
     }
     // With only one of the two times, the record is a moment.
     let columns = format.columns();

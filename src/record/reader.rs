@@ -40,6 +40,8 @@ pub struct LineReader {
     default_without_header: bool,
     /// Lines begin with the time at which CloudWatch Logs received them.
     timestamped: bool,
+    /// Lines are rows of a table: never headers, JSON or anything else.
+    rows: bool,
     json: JsonLines,
 }
 
@@ -55,8 +57,15 @@ impl LineReader {
             reported: None,
             default_without_header: false,
             timestamped: false,
+            rows: false,
             json: JsonLines::default(),
         }
+    }
+
+    /// The lines that follow are rows of a table with these columns; no header is counted for them.
+    pub fn columns(&mut self, names: &[String]) {
+        self.header = Some(Arc::new(LogFormat::from_names(names.iter().map(String::as_str))));
+        self.rows = true;
     }
 
     /// Takes one line without its line feed. `number` counts from 1.
@@ -85,6 +94,11 @@ impl LineReader {
 
     #[cold]
     fn unusual_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        if self.rows {
+            // A value that looks like JSON or a time is still only a value.
+            self.formatted_line(number, line, sink);
+            return;
+        }
         let line = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
         let line = line.trim_ascii();
         if line.is_empty() {
@@ -122,21 +136,30 @@ impl LineReader {
             self.report(&format, sink);
             return;
         }
-        if let Some(header) = self.header.clone() {
-            if header.is_transit_gateway() {
-                sink.transit_gateway();
-                return;
-            }
-            match parse_record(line, &header) {
-                Ok(record) => {
-                    self.report(&header, sink);
-                    sink.record(&record);
-                }
-                Err(malformed) => sink.malformed(number, malformed),
-            }
+        self.formatted_line(number, line, sink);
+    }
+
+    /// A line in the format that is known, or in one of those it may have.
+    fn formatted_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
+        let Some(header) = self.header.clone() else {
+            self.headerless_line(number, line, sink);
+            return;
+        };
+        if header.is_transit_gateway() {
+            sink.transit_gateway();
             return;
         }
-        self.headerless_line(number, line, sink);
+        if line.len() > MAX_LINE_BYTES {
+            sink.malformed(number, Malformed::new("line", line, Problem::TooLong));
+            return;
+        }
+        match parse_record(line, &header) {
+            Ok(record) => {
+                self.report(&header, sink);
+                sink.record(&record);
+            }
+            Err(malformed) => sink.malformed(number, malformed),
+        }
     }
 
     fn headerless_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
@@ -369,6 +392,29 @@ mod tests {
         let tally =
             read(&format!("{message}{message}\n{subscription}\n{control}\n{fields}\n{pretty}\n{message}"));
         assert_eq!((tally.records, tally.malformed), (7, vec![]));
+    }
+
+    #[test]
+    fn rows_of_a_table_are_never_headers_or_json_and_zeros_are_no_time() {
+        let mut reader = LineReader::new(&[]);
+        let mut tally = Tally::default();
+        reader.columns(&["interface-id", "start", "end", "action", "log-status"].map(str::to_owned));
+        let rows = [
+            "eni-1 1418530010 1418530070 - NODATA",
+            // An end before the start, if the zero were a time.
+            "eni-1 1418530010 0 - SKIPDATA",
+            "eni-1 0 0 - NODATA",
+            "{\"a\": - - - NODATA",
+            "interface-id start end action log-status",
+            "- - - - -",
+            "2014-12-14T04:06:50.000Z 1418530010 1418530070 - NODATA",
+        ];
+        for (row, number) in rows.iter().zip(1..) {
+            reader.line(number, row.as_bytes(), &mut tally);
+        }
+        reader.end(&mut tally);
+        assert_eq!((tally.records, tally.headers, tally.formats), (5, 0, 1));
+        assert_eq!(tally.malformed.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [5, 6]);
     }
 
     #[test]

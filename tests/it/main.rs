@@ -1,11 +1,11 @@
 //! The integration tests, in one binary so that they link once. Each runs the real `flowcheck`.
 
 mod broken;
-mod cloudwatch;
 mod expectation;
 mod formats;
 mod logs_stub;
 mod network;
+mod parquet;
 mod proxy;
 mod readme;
 mod run;
