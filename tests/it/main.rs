@@ -8,4 +8,5 @@ mod readme;
 mod run;
 mod sample;
 mod scenarios;
+mod servers;
 mod structure;
