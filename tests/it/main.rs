@@ -13,4 +13,5 @@ mod s3;
 mod s3_server;
 mod sample;
 mod scenarios;
+mod servers;
 mod structure;

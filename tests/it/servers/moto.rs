@@ -1,0 +1,102 @@
+//! moto as the account: EC2 describes the network and its flow log, CloudWatch Logs or S3 holds what was delivered.
+
+use serde_json::Value;
+
+use super::incident::{Destination, Incident, REGION};
+use super::{Caller, expect_same};
+
+/// The three causes that the sample is made of: ACL, direction, rule, rejected conversations.
+const CAUSES: [(&str, &str, u64, u64); 3] = [
+    ("acl-0f3c9d2e8b7a61540", "ingress", 32767, 2295),
+    ("acl-0f3c9d2e8b7a61540", "ingress", 32768, 154),
+    ("acl-06d8a2b4c1e9f7350", "egress", 90, 93),
+];
+
+/// Fails unless the document has exactly these causes of the ACLs' doing, each with every conversation.
+#[track_caller]
+fn expect_causes(document: &Value, incident: &Incident) {
+    let mut found: Vec<_> = document["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["cause"].as_str().is_some_and(|cause| cause.starts_with("nacl_")))
+        .map(|finding| {
+            let of = |name: &str| finding[name].as_str().expect("a text").to_owned();
+            let number = |name: &str| finding[name].as_u64().expect("a number");
+            (of("network_acl_id"), of("direction"), number("rule_number"), number("conversations"))
+        })
+        .collect();
+    found.sort();
+    let mut expected = CAUSES.map(|(acl, direction, rule, conversations)| {
+        (incident.id(acl).to_owned(), direction.to_owned(), rule, conversations)
+    });
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+/// The outage command: nothing said but the time.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_bare_command_finds_the_flow_log_and_the_rule() {
+    let incident = Incident::new("210000000001", &Destination::CloudWatch);
+    let document = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    expect_causes(&document, &incident);
+    assert_eq!(document["network_config"]["origin"], "live");
+}
+
+/// Fetching rejects first must not change the answer that all records give.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_log_group_answers_as_its_records_on_disk() {
+    let incident = Incident::new("210000000002", &Destination::CloudWatch);
+    let snapshot = incident.snapshot();
+    let expected = incident.on_disk(&snapshot);
+    expect_causes(&expected, &incident);
+    let by_name = format!("cloudwatch://{}", incident.place);
+    let found =
+        incident.diagnose(&incident.caller(), &[&by_name, "--snapshot", &snapshot]).expect(0, &[]).json();
+    for member in ["findings", "other_rejects", "summary"] {
+        expect_same(&found[member], &expected[member]);
+    }
+}
+
+/// What `snapshot` saves is what a live run judges by: an ACL, a subnet or an interface lost would change a cause.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_saved_configuration_answers_as_the_live_one() {
+    let incident = Incident::new("210000000003", &Destination::CloudWatch);
+    let live = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    let snapshot = incident.snapshot();
+    let saved = incident.diagnose(&incident.caller(), &["--snapshot", &snapshot]).expect(0, &[]).json();
+    for member in ["network_acls", "interfaces"] {
+        expect_same(&live["network_config"][member], &saved["network_config"][member]);
+    }
+    expect_causes(&live, &incident);
+    expect_causes(&saved, &incident);
+}
+
+/// Someone in another account reads this one through a role; without it there is nothing to read.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_role_in_another_account_is_assumed() {
+    let incident = Incident::new("210000000004", &Destination::CloudWatch);
+    let stranger = Caller::with_keys("test", "a-secret-of-another-account", REGION);
+    let role = incident.role_arn();
+    let document = incident.diagnose(&stranger, &["--role-arn", &role]).expect(0, &[]).json();
+    expect_causes(&document, &incident);
+    let without = incident.diagnose(&stranger, &[]);
+    without.expect(2, &["flow log"]).expect_no_output();
+}
+
+/// A flow log that delivers to S3 is found and read there.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_bare_command_reads_a_flow_log_that_delivers_to_s3() {
+    let incident = Incident::new("210000000005", &Destination::S3);
+    let expected = incident.on_disk(&incident.snapshot());
+    let found = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    expect_causes(&found, &incident);
+    for member in ["input", "other_rejects", "summary"] {
+        expect_same(&found[member], &expected[member]);
+    }
+}
