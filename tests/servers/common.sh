@@ -51,16 +51,23 @@ serve() {
 }
 
 # wait_until SECONDS WHAT LOG CONDITION...: until the condition holds; fails with the log's end after that long, or when
-# the newest server has ended.
+# a server has ended.
 wait_until() {
     local deadline=$((SECONDS + $1)) what=$2 log=$3
     shift 3
     until "$@"; do
-        if [ "$SECONDS" -ge "$deadline" ] || ! kill -0 "${SERVERS[@]}" 2> /dev/null; then
+        if [ "$SECONDS" -ge "$deadline" ] || ! all_run; then
             tail -n 30 "$log" >&2
             refuse "$what did not start"
         fi
         sleep 0.1
+    done
+}
+
+all_run() {
+    local server
+    for server in "${SERVERS[@]}"; do
+        kill -0 "$server" 2> /dev/null || return 1
     done
 }
 

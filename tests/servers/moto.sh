@@ -20,8 +20,7 @@ install_moto() {
 
 start_moto() {
     # Port 0: the system chooses, the log says.
-    AWS_EC2_METADATA_DISABLED=true PYTHONUNBUFFERED=1 \
-        serve "$WORK/moto.log" "$PYTHON" -m moto.server --host 127.0.0.1 --port 0
+    PYTHONUNBUFFERED=1 serve "$WORK/moto.log" "$PYTHON" -m moto.server --host 127.0.0.1 --port 0
 }
 
 wait_for_moto() {

@@ -56,10 +56,13 @@ impl Incident {
     #[track_caller]
     pub fn diagnose(&self, caller: &Caller, arguments: &[&str]) -> Ended {
         let [since, until] = self.window();
-        let mut all = arguments.to_vec();
-        all.extend(["--endpoint-url", &self.endpoint, "--since", &since, "--until", &until]);
-        all.extend(["--format", "json"]);
-        caller.flowcheck(&all)
+        self.ask(caller, &[arguments, &["--since", &since, "--until", &until]].concat())
+    }
+
+    /// Runs `flowcheck` on moto.
+    #[track_caller]
+    pub fn ask(&self, caller: &Caller, arguments: &[&str]) -> Ended {
+        caller.flowcheck(&[arguments, &["--endpoint-url", &self.endpoint, "--format", "json"]].concat())
     }
 
     /// Saves the account's configuration, and gives the path.

@@ -34,12 +34,12 @@ fn expect_causes(document: &Value, incident: &Incident) {
     assert_eq!(found, expected);
 }
 
-/// The outage command: nothing said but the time.
+/// The outage command: nothing said but the time. The incident began two hours and some minutes ago.
 #[test]
 #[ignore = "needs the servers that tests/with-servers starts"]
 fn a_bare_command_finds_the_flow_log_and_the_rule() {
     let incident = Incident::new("210000000001", &Destination::CloudWatch);
-    let document = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    let document = incident.ask(&incident.caller(), &["--since", "3h"]).expect(0, &[]).json();
     expect_causes(&document, &incident);
     assert_eq!(document["network_config"]["origin"], "live");
 }
@@ -99,4 +99,16 @@ fn a_bare_command_reads_a_flow_log_that_delivers_to_s3() {
     for member in ["input", "other_rejects", "summary"] {
         expect_same(&found[member], &expected[member]);
     }
+}
+
+/// Every region named is asked: one without a flow log beside the one that has it changes nothing, and alone is said.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn several_regions_are_searched_for_flow_logs() {
+    let incident = Incident::new("210000000006", &Destination::CloudWatch);
+    let both = ["--region", "us-east-1", "--region", REGION];
+    let document = incident.diagnose(&incident.caller(), &both).expect(0, &[]).json();
+    expect_causes(&document, &incident);
+    let elsewhere = incident.diagnose(&incident.caller(), &["--region", "us-east-1"]);
+    elsewhere.expect(2, &["flow log", "us-east-1"]).expect_no_output();
 }
