@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod diagnose;
+mod flow_log;
 mod follow;
 mod interrupt;
 mod live_network;

@@ -4,17 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use super::flow_log::{Destination, delivery_failure, name_of, shortcomings};
 use super::watch::Watch;
-use crate::aws::{Aws, AwsError, FlowLog, FlowLogDestination, TrafficType};
+use crate::aws::{Aws, AwsError, FlowLog};
 use crate::config::Diagnose;
 use crate::net::Timestamp;
 use crate::pipeline::{ReadOptions, rejected_spans};
 use crate::report::view::Requests;
 use crate::source::cloudwatch::{CloudWatch, LogGroup, LogsLimits, Needed, TimeRange};
 use crate::source::s3::{FlowLogDelivery, S3, S3Limits, S3Listing, S3Location, Wanted};
-use crate::source::{Discovery, Stop, discover, is_live};
+use crate::source::{Discovery, ObjectName, Stop, discover, is_live};
 
 /// How far a record's packets may lie beyond what its times say, besides the match window: the longest aggregation
 /// interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
@@ -84,6 +85,9 @@ impl<'a> Sources<'a> {
         watch: &mut Watch,
     ) -> anyhow::Result<Found> {
         let mut found = Found::default();
+        if let Some(s3) = &self.s3 {
+            s3.begin_again();
+        }
         let (live, local): (Vec<_>, Vec<_>) =
             self.config.sources.iter().cloned().partition(|source| is_live(source));
         if !local.is_empty() {
@@ -106,7 +110,7 @@ impl<'a> Sources<'a> {
                 let location = S3Location::parse(source)?;
                 self.bucket(&location, window, None, &mut found, watch)?;
             } else {
-                groups.entry(LogGroup::parse(source)?).or_default();
+                groups.entry(log_group(source)?).or_default();
             }
         }
         for (group, log_formats) in groups {
@@ -142,36 +146,30 @@ impl<'a> Sources<'a> {
                 }
                 found.warnings.extend(shortcomings(flow_log));
                 if let Some(failure) = delivery_failure(flow_log) {
-                    found.discovery.unreadable.push((flow_log.name(), failure));
+                    found.discovery.unreadable.push((name_of(flow_log), failure));
                 }
-                match &flow_log.destination {
-                    FlowLogDestination::S3 { bucket, prefix } => {
-                        let location = S3Location { bucket: bucket.clone(), prefix: prefix.clone() };
+                match Destination::of(flow_log) {
+                    Destination::S3(location) => {
                         let delivery = FlowLogDelivery {
                             account_id: aws.account_id().ok(),
                             region: region.clone(),
                             flow_log_id: flow_log.flow_log_id.clone(),
-                            hive_compatible_partitions: flow_log.hive_compatible_partitions,
-                            per_hour_partition: flow_log.per_hour_partition,
+                            hive_compatible_partitions: flow_log.destination_options.hive_compatible_partitions,
+                            per_hour_partition: flow_log.destination_options.per_hour_partition,
                         };
                         self.bucket(&location, window, Some(delivery), found, watch)?;
                     }
-                    FlowLogDestination::CloudWatchLogs { log_group } => {
-                        let group = LogGroup {
-                            region: Some(region.clone()),
-                            name: log_group.clone(),
-                            account_id: None,
-                        };
+                    Destination::LogGroup(name) => {
+                        let group = LogGroup { region: Some(region.clone()), name, account_id: None };
                         let formats = groups.entry(group).or_default();
-                        if !formats.contains(&flow_log.log_format) {
-                            formats.push(flow_log.log_format.clone());
+                        if let Some(own) = flow_log.log_format.as_ref().filter(|own| !formats.contains(own)) {
+                            formats.push(own.clone());
                         }
                     }
-                    FlowLogDestination::Other(kind) => {
-                        let reason = format!(
-                            "delivers to {kind}, which cannot be read back: give its files as SOURCE"
-                        );
-                        found.discovery.unreadable.push((flow_log.name(), reason));
+                    Destination::Other(kind) => {
+                        let reason =
+                            format!("delivers to {kind}, which cannot be read back: give its files as SOURCE");
+                        found.discovery.unreadable.push((name_of(flow_log), reason));
                     }
                 }
             }
@@ -221,15 +219,16 @@ impl<'a> Sources<'a> {
             flow_log,
         };
         match s3.list(location, &wanted) {
-            Ok(S3Listing { objects, passed_over, notes, unreadable, regions }) => {
-                if objects.is_empty() && unreadable.is_empty() {
+            Ok(S3Listing { objects, passed_over, notes, unreadable, already_listed }) => {
+                if objects.is_empty() && unreadable.is_empty() && already_listed == 0 {
                     found.warnings.push(format!("{name} holds no flow log object for this time"));
                 }
+                let names = objects.iter().filter_map(|object| object.name.rsplit('/').next());
+                found.regions.extend(names.filter_map(ObjectName::parse).map(|name| name.region));
                 found.discovery.objects.extend(objects);
                 found.discovery.passed_over.extend(passed_over);
                 found.discovery.unreadable.extend(unreadable);
                 found.warnings.extend(notes);
-                found.regions.extend(regions);
                 Ok(())
             }
             Err(error) => found.fail(name, error),
@@ -265,7 +264,7 @@ impl<'a> Sources<'a> {
         let before = self.config.match_window_seconds + LONGEST_RECORD_SECONDS;
         let (spans, decoded) =
             rejected_spans(&fetched.object, options, before, self.config.match_window_seconds);
-        if let Some(error) = decoded.error {
+        if let Some(error) = decoded.error.filter(|_| fetched.cut_off.is_none()) {
             bail!("{name}: {error}");
         }
         let needed: Vec<_> = spans
@@ -276,14 +275,10 @@ impl<'a> Sources<'a> {
                 spans: spans.iter().map(|span| TimeRange { from: span.start, to: span.end }).collect(),
             })
             .collect();
-        match logs.has_accepted(group, range) {
-            Ok(Some(true)) => found.accepted_unread = true,
-            Ok(Some(false)) if fetched.events == 0 => {
-                found.warnings.push(format!("{name} holds no flow log record of this time"));
-            }
-            Ok(_) => {}
-            Err(error) => return found.fail(name, error),
+        if let Some(reason) = fetched.cut_off {
+            found.discovery.unreadable.push((name.clone(), reason));
         }
+        self.look_at_the_rest(&logs, group, range, &name, fetched.events, found)?;
         found.notes.push(format!(
             "{name}: the {} events that say REJECT, then the other records of {} within reach of \
              them; no other accepted record there can be the request to one of these replies",
@@ -300,6 +295,35 @@ impl<'a> Sources<'a> {
         found.regions.extend(group.region.clone().or_else(|| aws.regions().first().cloned()));
         found.discovery.objects.push(fetched.object);
         found.discovery.objects.append(&mut others);
+        Ok(())
+    }
+
+    /// Whether there are accepted records at all, which are read only around rejected ones: a group of rejects alone says
+    /// less, and one that holds no flow logs says nothing.
+    fn look_at_the_rest(
+        &self,
+        logs: &CloudWatch,
+        group: &LogGroup,
+        range: TimeRange,
+        name: &str,
+        rejects: u64,
+        found: &mut Found,
+    ) -> anyhow::Result<()> {
+        let events = match logs.sample(group, range) {
+            Ok(events) => events,
+            Err(error) => return found.fail(name.to_owned(), error),
+        };
+        let has_word = |word: &str| {
+            let is_word = |c: char| c.is_ascii_alphanumeric();
+            events.iter().any(|event| event.split(|c| !is_word(c)).any(|token| token == word))
+        };
+        if has_word("ACCEPT") {
+            found.accepted_unread = true;
+        } else if rejects == 0 && !events.is_empty() && !has_word("NODATA") && !has_word("SKIPDATA") {
+            found.warnings.push(format!("{name} holds events, but none that looks like a flow log record"));
+        } else if rejects == 0 && events.is_empty() {
+            found.warnings.push(format!("{name} holds no event of this time"));
+        }
         Ok(())
     }
 }
@@ -339,38 +363,9 @@ impl Found {
     }
 }
 
-/// Why a flow log cannot show everything.
-fn shortcomings(flow_log: &FlowLog) -> Option<String> {
-    let name = flow_log.name();
-    match flow_log.traffic_type {
-        TrafficType::Reject => Some(format!(
-            "{name} records REJECT only: where no other flow log covers its interfaces, requests cannot be seen"
-        )),
-        TrafficType::Accept => Some(format!(
-            "{name} records ACCEPT only: where no other flow log covers its interfaces, rejects cannot be seen"
-        )),
-        _ => None,
-    }
-}
-
-fn delivery_failure(flow_log: &FlowLog) -> Option<String> {
-    if flow_log.deliver_logs_status.as_deref() != Some("FAILED") {
-        return None;
-    }
-    Some(match flow_log.deliver_logs_error.as_deref() {
-        Some("Access error") => {
-            let needs = match flow_log.destination {
-                FlowLogDestination::S3 { .. } => {
-                    "the bucket policy must allow delivery.logs.amazonaws.com s3:PutObject and s3:GetBucketAcl"
-                }
-                _ => "its role needs logs:CreateLogStream, logs:PutLogEvents and logs:DescribeLogStreams",
-            };
-            format!("AWS cannot deliver its records (Access error): {needs}")
-        }
-        Some("Rate limited") => {
-            "AWS drops some of its records (Rate limited): the log group is throttled".to_owned()
-        }
-        Some(error) => format!("AWS cannot deliver its records: {error}"),
-        None => "AWS cannot deliver its records".to_owned(),
+/// A log group of the command line.
+fn log_group(source: &str) -> anyhow::Result<LogGroup> {
+    LogGroup::parse(source).with_context(|| {
+        format!("{source}: names no log group\nhint: cloudwatch://LOG-GROUP or arn:aws:logs:REGION:ACCOUNT:log-group:NAME")
     })
 }

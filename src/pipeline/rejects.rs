@@ -7,7 +7,7 @@ use super::ReadOptions;
 use super::worker::formats;
 use crate::correlate::Span;
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
-use crate::record::{Action, FlowRecord, LineReader, LogFormat, Malformed, Sink};
+use crate::record::{Action, Field, FlowRecord, LineReader, LogFormat, Malformed, Sink};
 use crate::source::Object;
 
 /// Spans of one interface that may pile up before those that touch are made one.
@@ -60,6 +60,14 @@ impl LineSink for Lines<'_, '_> {
     }
 
     fn overlong(&mut self, _: Overlong) {}
+
+    fn wants_column(&mut self, name: &str) -> bool {
+        Field::is_wanted(name)
+    }
+
+    fn columns(&mut self, names: &[String]) {
+        self.reader.columns(names);
+    }
 }
 
 struct Spans<'a> {

@@ -158,12 +158,7 @@ impl Group {
             .ok_or_else(|| Cut::Failed(self.failure(Action::StartQuery, "the service sent no query id")))
     }
 
-    async fn results(
-        &self,
-        query_id: &str,
-        rows: i32,
-        mut take: impl FnMut(Row<'_>),
-    ) -> Result<bool, Cut> {
+    async fn results(&self, query_id: &str, rows: i32, mut take: impl FnMut(Row<'_>)) -> Result<bool, Cut> {
         let mut page = self.completed(query_id).await?;
         let matched = page.statistics().map_or(0.0, |statistics| statistics.records_matched());
         let (mut received, mut tokens) = (0_usize, Tokens::default());
@@ -184,7 +179,7 @@ impl Group {
         }
     }
 
-    fn count(&self, page: &GetQueryResultsOutput, take: &mut impl FnMut(Row<'_>)) -> Result<(), Cut> {
+    fn show(&self, page: &GetQueryResultsOutput, take: &mut impl FnMut(Row<'_>)) -> Result<(), Cut> {
         let mut bytes = 0;
         for fields in page.results() {
             let Some(row) = Row::read(fields) else {

@@ -104,6 +104,19 @@ impl Default for LogsLimits {
     }
 }
 
+impl LogsLimits {
+    /// For a run that may use so many bytes of memory.
+    #[must_use]
+    pub fn for_memory(memory_limit: usize) -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            ahead_bytes: (memory_limit / 16).clamp(16 * MIB, 64 * MIB),
+            rejects_in_memory: (memory_limit / 32).clamp(8 * MIB, 32 * MIB),
+            ..Self::default()
+        }
+    }
+}
+
 /// How far the fetching of rejects is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogsProgress {

@@ -247,6 +247,11 @@ impl S3 {
         listing
     }
 
+    /// Forgets which objects were given: the next listing gives them again.
+    pub fn begin_again(&self) {
+        lock(&self.inner.listed).clear();
+    }
+
     /// What was sent so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
