@@ -24,7 +24,9 @@ impl Destination {
             None | Some("cloud-watch-logs") => {
                 let named = flow_log.log_group_name.clone();
                 let in_arn = || Some(LogGroup::parse(arn)?.name);
-                named.or_else(in_arn).map_or_else(|| Self::Other("a log group without a name".to_owned()), Self::LogGroup)
+                named
+                    .or_else(in_arn)
+                    .map_or_else(|| Self::Other("a log group without a name".to_owned()), Self::LogGroup)
             }
             Some("kinesis-data-firehose") => Self::Other("Amazon Data Firehose".to_owned()),
             Some(other) => Self::Other(other.to_owned()),
@@ -93,7 +95,9 @@ mod tests {
             r#"{"FlowLogId":"fl-1","LogGroupName":"/vpc"}"#,
             r#"{"FlowLogId":"fl-1","LogDestinationType":"cloud-watch-logs","LogDestination":"arn:aws:logs:eu-west-1:123456789012:log-group:/vpc:*"}"#,
         ] {
-            assert!(matches!(Destination::of(&flow_log(json)), Destination::LogGroup(name) if name == "/vpc"));
+            assert!(
+                matches!(Destination::of(&flow_log(json)), Destination::LogGroup(name) if name == "/vpc")
+            );
         }
         let firehose = r#"{"FlowLogId":"fl-1","LogDestinationType":"kinesis-data-firehose","LogDestination":"arn:aws:firehose:x"}"#;
         assert!(matches!(Destination::of(&flow_log(firehose)), Destination::Other(_)));
@@ -110,6 +114,9 @@ mod tests {
         assert!(failed("s3", "Access error").contains("s3:PutObject"));
         assert!(failed("cloud-watch-logs", "Access error").contains("logs:PutLogEvents"));
         assert!(failed("cloud-watch-logs", "Rate limited").contains("throttled"));
-        assert_eq!(delivery_failure(&flow_log(r#"{"FlowLogId":"fl-1","DeliverLogsStatus":"SUCCESS"}"#)), None);
+        assert_eq!(
+            delivery_failure(&flow_log(r#"{"FlowLogId":"fl-1","DeliverLogsStatus":"SUCCESS"}"#)),
+            None
+        );
     }
 }

@@ -154,7 +154,9 @@ impl<'a> Sources<'a> {
                             account_id: aws.account_id().ok(),
                             region: region.clone(),
                             flow_log_id: flow_log.flow_log_id.clone(),
-                            hive_compatible_partitions: flow_log.destination_options.hive_compatible_partitions,
+                            hive_compatible_partitions: flow_log
+                                .destination_options
+                                .hive_compatible_partitions,
                             per_hour_partition: flow_log.destination_options.per_hour_partition,
                         };
                         self.bucket(&location, window, Some(delivery), found, watch)?;
@@ -167,8 +169,9 @@ impl<'a> Sources<'a> {
                         }
                     }
                     Destination::Other(kind) => {
-                        let reason =
-                            format!("delivers to {kind}, which cannot be read back: give its files as SOURCE");
+                        let reason = format!(
+                            "delivers to {kind}, which cannot be read back: give its files as SOURCE"
+                        );
                         found.discovery.unreadable.push((name_of(flow_log), reason));
                     }
                 }

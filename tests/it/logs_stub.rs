@@ -275,7 +275,8 @@ fn filter(state: &State, body: &Value) -> Result<Value, &'static str> {
     }
     let size = behaviour.page.min(body["limit"].as_u64().unwrap_or(10_000) as usize);
     let step = number(body);
-    let (page, is_empty) = (step / (behaviour.empty_pages + 1), step % (behaviour.empty_pages + 1) != behaviour.empty_pages);
+    let (page, is_empty) =
+        (step / (behaviour.empty_pages + 1), step % (behaviour.empty_pages + 1) != behaviour.empty_pages);
     let repeated = usize::from(behaviour.repeats && page > 0);
     let rest = events.get((page * size).saturating_sub(repeated)..).unwrap_or_default();
     let shown = if is_empty { &[] } else { &rest[..rest.len().min(size + repeated)] };
@@ -292,9 +293,14 @@ fn filter(state: &State, body: &Value) -> Result<Value, &'static str> {
 
 /// Terms, and optional terms, which are ignored beside others.
 fn matches(pattern: &str, message: &str) -> bool {
-    let (optional, plain): (Vec<_>, Vec<_>) = pattern.split_whitespace().partition(|term| term.starts_with('?'));
+    let (optional, plain): (Vec<_>, Vec<_>) =
+        pattern.split_whitespace().partition(|term| term.starts_with('?'));
     let has = |term: &str| message.contains(term.trim_start_matches('?').trim_matches('"'));
-    if plain.is_empty() { optional.is_empty() || optional.into_iter().any(has) } else { plain.into_iter().all(has) }
+    if plain.is_empty() {
+        optional.is_empty() || optional.into_iter().any(has)
+    } else {
+        plain.into_iter().all(has)
+    }
 }
 
 fn start(state: &mut State, body: &Value) -> Result<Value, &'static str> {
@@ -306,7 +312,9 @@ fn start(state: &mut State, body: &Value) -> Result<Value, &'static str> {
         .iter()
         .enumerate()
         .filter(|(_, event)| ignores || (from * 1000..=to * 1000).contains(&event.at))
-        .filter(|(_, event)| ignores || likes(query).all(|mut any| any.any(|word| event.message.contains(word))))
+        .filter(|(_, event)| {
+            ignores || likes(query).all(|mut any| any.any(|word| event.message.contains(word)))
+        })
         .collect();
     events.sort_by_key(|(_, event)| event.at);
     let limit = body["limit"].as_u64().unwrap_or(10_000) as usize;

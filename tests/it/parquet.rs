@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use flowcheck::correlate::{Options, Selection};
 use flowcheck::decode::Limits;
 use flowcheck::pipeline::{ReadOptions, Reading, read};
-use flowcheck::source::discover;
+use flowcheck::source::{Stop, discover};
 use polars::prelude::*;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use serde_json::Value;
@@ -326,7 +326,7 @@ fn a_value_that_is_no_token_costs_its_row_only() {
 }
 
 fn read_file(path: &Path) -> Reading {
-    let found = discover(&[path.display().to_string()]).expect("discovery");
+    let found = discover(&[path.display().to_string()], &Stop::default()).expect("discovery");
     let options = ReadOptions {
         threads: 1,
         // Small pieces, so that a few rows make several.
@@ -334,8 +334,9 @@ fn read_file(path: &Path) -> Reading {
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        stop: Stop::default(),
     };
-    read(&found.objects, &options, &mut |_| {})
+    read(&found.objects, &options, &mut |_, _| {})
 }
 
 /// A record, mostly a good one; now and then with something missing or out of place.

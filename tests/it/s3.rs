@@ -52,7 +52,11 @@ fn at(text: &str) -> Timestamp {
 /// The keys of a listing.
 fn keys(listing: &S3Listing) -> Vec<String> {
     let bucket = format!("s3://{BUCKET}/");
-    listing.objects.iter().map(|object| object.name.strip_prefix(&bucket).expect("a name").to_owned()).collect()
+    listing
+        .objects
+        .iter()
+        .map(|object| object.name.strip_prefix(&bucket).expect("a name").to_owned())
+        .collect()
 }
 
 fn read(object: &Object) -> std::io::Result<Vec<u8>> {

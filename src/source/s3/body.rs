@@ -209,8 +209,7 @@ impl Source {
             return request.set_if_match(progress.etag.clone()).send().await;
         }
         // A server may send the whole object's checksum with a part of it.
-        let unchecked =
-            Builder::new().response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let unchecked = Builder::new().response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         request
             .range(format!("bytes={}-", progress.received))
             .set_if_match(progress.etag.clone())
@@ -227,8 +226,9 @@ impl Source {
             progress.begun = true;
             progress.etag = answer.e_tag().map(str::to_owned);
             // Replaced since it was listed: what is there now is as good. Else the list knows its length best.
-            let replaced =
-                self.entry.etag.is_some() && answer.e_tag().is_some() && self.entry.etag.as_deref() != answer.e_tag();
+            let replaced = self.entry.etag.is_some()
+                && answer.e_tag().is_some()
+                && self.entry.etag.as_deref() != answer.e_tag();
             progress.expected = if replaced { length } else { Some(self.entry.size) };
             return Ok(0);
         }

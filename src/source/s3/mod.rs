@@ -219,10 +219,16 @@ impl S3 {
         let reached = inner.aws.block_on(until_stopped(stop, inner.reach(location, &start, &wanted)));
         let Some(reached) = reached else {
             let reason = "listing it was ended early".to_owned();
-            return Ok(S3Listing { unreadable: vec![(location.to_string(), reason)], ..S3Listing::default() });
+            return Ok(S3Listing {
+                unreadable: vec![(location.to_string(), reason)],
+                ..S3Listing::default()
+            });
         };
         let (bucket, walked, notes) = reached?;
-        if !walked.any && walked.unreadable.is_empty() && wanted.flow_log.is_none() && !location.prefix.is_empty()
+        if !walked.any
+            && walked.unreadable.is_empty()
+            && wanted.flow_log.is_none()
+            && !location.prefix.is_empty()
         {
             return Err(AwsError::NotFound { resource: location.to_string() });
         }

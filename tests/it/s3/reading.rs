@@ -201,7 +201,8 @@ fn read_out_of_order(objects: &[Object], order: &[usize], readers: usize) -> Vec
     let mut contents = vec![Vec::new(); objects.len()];
     for group in order.chunks(readers) {
         // All are open and begun before the first is read to its end: each may hold what it has.
-        let mut open: Vec<_> = group.iter().map(|index| (*index, objects[*index].open().expect("open"))).collect();
+        let mut open: Vec<_> =
+            group.iter().map(|index| (*index, objects[*index].open().expect("open"))).collect();
         for (index, reader) in &mut open {
             let mut byte = [0];
             assert_eq!(reader.read(&mut byte).expect("a byte"), 1);
@@ -219,7 +220,8 @@ fn five_hundred_objects_in_a_tiny_budget_are_read_in_any_order() {
     const OBJECTS: usize = 500;
     let server = S3Server::start(&[BUCKET]);
     let proxy = Proxy::start(server.address, |_| Fault::None);
-    let expected: Vec<_> = (0..OBJECTS).map(|number| content(1 + (number * 7919) % 40_000, number as u64)).collect();
+    let expected: Vec<_> =
+        (0..OBJECTS).map(|number| content(1 + (number * 7919) % 40_000, number as u64)).collect();
     for (number, content) in expected.iter().enumerate() {
         server.put(BUCKET, &format!("{number:03}.log"), content);
     }
