@@ -25,7 +25,8 @@ impl S3Server {
         }
         let files = s3s_fs::FileSystem::new(folder.path()).expect("a file system");
         let service = Arc::new(S3ServiceBuilder::new(files).build());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
         let address = serve(move |request, stream| {
             let answer = runtime.block_on(answer(&service, request));
             // A client that went away is no fault of the test.
@@ -46,7 +47,8 @@ impl S3Server {
 }
 
 async fn answer(service: &S3Service, request: &Request) -> Answer {
-    let mut forwarded = hyper::Request::builder().method(request.method.as_str()).uri(request.target.as_str());
+    let mut forwarded =
+        hyper::Request::builder().method(request.method.as_str()).uri(request.target.as_str());
     for (name, value) in &request.headers {
         forwarded = forwarded.header(name, value);
     }

@@ -111,15 +111,15 @@ impl Buckets {
 
     fn client(&self, region: &str) -> Client {
         let mut clients = lock(&self.clients);
-        let client = clients.entry(region.to_owned()).or_insert_with(|| Client::from_conf(self.config(region)));
+        let client =
+            clients.entry(region.to_owned()).or_insert_with(|| Client::from_conf(self.config(region)));
         client.clone()
     }
 
     fn config(&self, region: &str) -> aws_sdk_s3::Config {
         let patience = self.patience;
-        let retry = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(patience.first_backoff);
+        let retry =
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(patience.first_backoff);
         let timeouts =
             TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(patience.stalled_after).build();
         let stalls = StalledStreamProtectionConfig::enabled().grace_period(patience.stalled_after).build();

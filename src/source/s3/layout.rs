@@ -229,7 +229,10 @@ impl Keys {
         let at = |moment: Timestamp| format!("{prefix}{}", moment.strftime("%H%M"));
         Self {
             after: from.filter(|from| (start..end).contains(from)).map(at),
-            before: until.map(|until| until.plus_seconds(59)).filter(|until| (start..end).contains(until)).map(at),
+            before: until
+                .map(|until| until.plus_seconds(59))
+                .filter(|until| (start..end).contains(until))
+                .map(at),
             prefix,
         }
     }

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
-use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
 use tokio::task::JoinSet;
 
 use super::Wanted;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) size: u64,
+    pub(super) size: Option<u64>,
     pub(super) etag: Option<String>,
     pub(super) earliest_start: Option<Timestamp>,
 }
@@ -234,7 +234,7 @@ impl Listed {
             let choice = layout::choose(&key, modified, wanted);
             let entry = |earliest_start| Entry {
                 key: key.clone(),
-                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                size: object.size.and_then(|size| u64::try_from(size).ok()),
                 etag: object.e_tag.clone(),
                 earliest_start,
             };

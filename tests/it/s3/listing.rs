@@ -1,5 +1,6 @@
 //! Which objects a location stands for, and which lists that takes.
 
+use flowcheck::aws::Stop;
 use flowcheck::source::s3::{FlowLogDelivery, S3, S3Location, Wanted};
 
 use super::{BUCKET, at, keys, list, location, s3};
@@ -14,8 +15,10 @@ fn key(trunk: &str, folder: &str, flow_log: &str, time: &str) -> String {
     format!("{trunk}{folder}/{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}Z_0a1b2c3d.log.gz")
 }
 
-/// Every layout that AWS writes: the folders above the date, and those of a date and hour.
-fn layouts() -> Vec<(&'static str, String, fn(&str, &str) -> String)> {
+/// A layout that AWS writes: what it is called, the folders above the date, and those of a date and hour.
+type Layout = (&'static str, String, fn(&str, &str) -> String);
+
+fn layouts() -> Vec<Layout> {
     let plain = |day: &str, _: &str| day.replace('-', "/");
     let hourly = |day: &str, hour: &str| format!("{}/{hour}", day.replace('-', "/"));
     let hive = |day: &str, _: &str| {
@@ -42,7 +45,11 @@ fn layouts() -> Vec<(&'static str, String, fn(&str, &str) -> String)> {
 
 /// 10:00 to 10:30 on 20 November.
 fn half_an_hour() -> Wanted {
-    Wanted { earliest: Some(at("2026-11-20T10:00:00Z")), latest: Some(at("2026-11-20T10:30:00Z")), flow_log: None }
+    Wanted {
+        earliest: Some(at("2026-11-20T10:00:00Z")),
+        latest: Some(at("2026-11-20T10:30:00Z")),
+        flow_log: None,
+    }
 }
 
 /// Times of objects: (day, hour, time in the name), and whether half an hour from 10:00 wants them.
@@ -63,7 +70,8 @@ const TIMES: [(&str, &str, &str, bool); 10] = [
 
 /// What each request for a list asked for.
 fn prefixes_listed(proxy: &Proxy) -> Vec<String> {
-    let lists = |request: &Request| request.query("list-type").map(|_| request.query("prefix").unwrap_or_default());
+    let lists =
+        |request: &Request| request.query("list-type").map(|_| request.query("prefix").unwrap_or_default());
     proxy.requests().iter().filter_map(lists).collect()
 }
 
@@ -89,19 +97,27 @@ fn every_layout_from_every_depth_gives_the_objects_of_the_window_from_the_folder
                 expected.push(key);
             }
         }
-        for other in ["CloudTrail/eu-west-1/2026/11/20/a.json.gz", "elasticloadbalancing/eu-west-1/2026/11/20/b.log.gz"] {
+        for other in [
+            "CloudTrail/eu-west-1/2026/11/20/a.json.gz",
+            "elasticloadbalancing/eu-west-1/2026/11/20/b.log.gz",
+        ] {
             server.put(BUCKET, &format!("AWSLogs/{ACCOUNT}/{other}"), b"x");
         }
         for depth in depths(&trunk) {
             let before = prefixes_listed(&proxy).len();
             let listing = s3(&proxy).list(&location(&depth), &half_an_hour()).expect("a listing");
             assert_eq!(keys(&listing), expected, "{name} from `{depth}`");
-            assert!(listing.passed_over.is_empty() && listing.unreadable.is_empty() && listing.notes.is_empty());
+            assert!(
+                listing.passed_over.is_empty() && listing.unreadable.is_empty() && listing.notes.is_empty()
+            );
             let lists = &prefixes_listed(&proxy)[before..];
             let bad = |asked: &&String| {
                 // By day: one folder. By hour: the two that the window touches.
-                let other_time = ["2025", "/10/20", "month=10", "11/19", "day=19", "11/21", "day=21", "20/00", "hour=00"];
-                asked.contains("CloudTrail") || asked.contains("elastic") || other_time.iter().any(|part| asked.contains(part))
+                let other_time =
+                    ["2025", "/10/20", "month=10", "11/19", "day=19", "11/21", "day=21", "20/00", "hour=00"];
+                asked.contains("CloudTrail")
+                    || asked.contains("elastic")
+                    || other_time.iter().any(|part| asked.contains(part))
             };
             assert_eq!(lists.iter().find(bad), None, "{name} from `{depth}` lists too much: {lists:#?}");
         }
@@ -161,7 +177,11 @@ fn a_known_flow_log_is_listed_alone_and_at_once() {
         assert_eq!(lists.len(), if hourly { 2 } else { 1 } * if hive { 2 } else { 1 }, "{name}: {lists:#?}");
 
         let unknown = Wanted { flow_log: Some(flow_log(None)), ..half_an_hour() };
-        assert_eq!(keys(&s3(&proxy).list(&location(prefix), &unknown).expect("a listing")), expected, "{name}");
+        assert_eq!(
+            keys(&s3(&proxy).list(&location(prefix), &unknown).expect("a listing")),
+            expected,
+            "{name}"
+        );
         let lists = prefixes_listed(&proxy);
         assert!(lists.iter().all(|asked| !asked.contains("fl-2")), "{name}: {lists:#?}");
         // Without bounds it is walked, and still only this flow log's.
@@ -191,7 +211,16 @@ fn all_pages_are_read() {
 fn a_location_is_an_object_or_a_folder_or_else_the_beginning_of_names() {
     let server = S3Server::start(&[BUCKET]);
     let proxy = Proxy::start(server.address, |_| Fault::None);
-    for key in ["logs/a.log", "logs-old/b.log", "logs.gz", "export", "export/c.log", "x/.hidden.log", "x/d.json", "x/e.log.1"] {
+    for key in [
+        "logs/a.log",
+        "logs-old/b.log",
+        "logs.gz",
+        "export",
+        "export/c.log",
+        "x/.hidden.log",
+        "x/d.json",
+        "x/e.log.1",
+    ] {
         // Where an object and a folder have one name the server cannot hold both.
         if key != "export" {
             server.put(BUCKET, key, b"x");
@@ -221,7 +250,8 @@ fn an_object_of_another_name_is_left_out_only_when_it_was_last_modified_before_t
     let modified = std::fs::metadata(server.path(BUCKET, "export/one.log")).and_then(|it| it.modified());
     let modified = modified.expect("a time").duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
     let modified = flowcheck::net::Timestamp(i64::try_from(modified).expect("a time"));
-    let count = |wanted: Wanted| s3(&proxy).list(&location("export/"), &wanted).expect("a listing").objects.len();
+    let count =
+        |wanted: Wanted| s3(&proxy).list(&location("export/"), &wanted).expect("a listing").objects.len();
     let from = |seconds| Wanted { earliest: Some(modified.plus_seconds(seconds)), ..Wanted::default() };
     assert_eq!((count(from(-10)), count(from(60)), count(from(62))), (1, 1, 0));
     let long_ago = Wanted { latest: Some(at("2020-01-01")), ..Wanted::default() };
@@ -294,6 +324,27 @@ fn a_bucket_in_another_region_is_followed_there() {
     });
     let error = s3(&proxy).list(&location("a/"), &Wanted::default()).expect_err("in circles");
     assert!(error.to_string().contains("elsewhere"), "{error}");
+}
+
+#[test]
+fn a_run_that_is_to_end_does_not_wait_for_a_list_that_hangs() {
+    let server = S3Server::start(&[BUCKET]);
+    server.put(BUCKET, "a/1.log", b"x");
+    server.put(BUCKET, "b/1.log", b"x");
+    let stop = Stop::default();
+    let asked_to = stop.clone();
+    let proxy = Proxy::start(server.address, move |request| {
+        if request.query("prefix").as_deref() == Some("b/") {
+            asked_to.request();
+            Fault::HangAfter(0)
+        } else {
+            Fault::None
+        }
+    });
+    let s3 = S3::with_patience(&super::connect(&proxy, &stop), super::WIDE, super::QUICK);
+    let listing = list(&s3, "");
+    assert_eq!(listing.unreadable.len(), 1, "{:?}", listing.unreadable);
+    assert!(listing.unreadable[0].1.contains("ended early"), "{:?}", listing.unreadable);
 }
 
 #[test]
