@@ -37,6 +37,11 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it is for an object's content.
+    pub fn is_download(&self) -> bool {
+        self.query("x-id").as_deref() == Some("GetObject")
+    }
+
     /// The path, decoded.
     pub fn path(&self) -> String {
         decode(self.target.split('?').next().unwrap_or_default())
@@ -143,6 +148,8 @@ pub enum Fault {
     Shorten(usize),
     /// Nothing comes after so many bytes of the body; the connection stays open until the client closes it.
     HangAfter(usize),
+    /// The answer has one more header.
+    Header(&'static str, &'static str),
     /// The body comes in pieces of so many bytes.
     Trickle(usize),
 }
@@ -213,9 +220,10 @@ fn pass_on(
     head.extend_from_slice(b"\r\n");
     server.write_all(&head)?;
     let Some(answer) = Answer::read(&server, &request.method) else { return Ok(()) };
-    let body = &answer.body;
+    let body = answer.body.clone();
     match fault {
         Fault::None | Fault::Answer(_) => answer.write(stream),
+        Fault::Header(name, value) => answer.with_header(name, value).write(stream),
         Fault::CutAfter(bytes) => {
             answer.write_head(stream, body.len())?;
             stream.write_all(&body[..bytes.min(body.len())])

@@ -348,6 +348,22 @@ fn a_run_that_is_to_end_does_not_wait_for_a_list_that_hangs() {
 }
 
 #[test]
+fn folders_are_listed_at_the_same_time() {
+    let server = S3Server::start(&[BUCKET]);
+    let together = std::sync::Barrier::new(3);
+    let proxy = Proxy::start(server.address, move |request| {
+        if request.query("prefix").is_some_and(|prefix| prefix.ends_with('/')) {
+            together.wait();
+        }
+        Fault::None
+    });
+    for folder in ["a", "b", "c"] {
+        server.put(BUCKET, &format!("{folder}/1.log"), b"x");
+    }
+    assert_eq!(keys(&list(&s3(&proxy), "")), ["a/1.log", "b/1.log", "c/1.log"]);
+}
+
+#[test]
 fn a_throttled_list_is_tried_again_and_counted() {
     let server = S3Server::start(&[BUCKET]);
     server.put(BUCKET, "a/1.log", b"x");
