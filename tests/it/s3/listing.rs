@@ -379,3 +379,26 @@ fn a_throttled_list_is_tried_again_and_counted() {
     assert_eq!(keys(&list(&s3, "a/")), ["a/1.log"]);
     assert_eq!((s3.traffic().requests, s3.traffic().retries), (4, 3));
 }
+
+#[test]
+fn a_list_that_breaks_off_is_asked_for_again_and_never_taken_for_whole() {
+    let server = S3Server::start(&[BUCKET]);
+    for number in 0..50 {
+        server.put(BUCKET, &format!("a/{number:02}.log"), b"x");
+    }
+    let cuts = [0, 100, 200, 1000, 3000, 5000];
+    for fault in cuts.into_iter().flat_map(|bytes| [Fault::CutAfter(bytes), Fault::Shorten(bytes)]) {
+        let first = std::sync::Mutex::new(Some(fault.clone()));
+        let proxy = Proxy::start(server.address, move |_| {
+            first.lock().expect("the fault").take().unwrap_or(Fault::None)
+        });
+        match s3(&proxy).list(&location("a/"), &Wanted::default()) {
+            Ok(listing) => {
+                assert_eq!(listing.objects.len(), 50, "{fault:?}");
+                assert!(listing.unreadable.is_empty(), "{fault:?}: {:?}", listing.unreadable);
+            }
+            // XML that ends inside a tag is no XML, and then that is said.
+            Err(error) => assert!(error.to_string().contains("s3:ListBucket failed"), "{fault:?}: {error}"),
+        }
+    }
+}
