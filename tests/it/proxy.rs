@@ -37,6 +37,11 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it is for an object's content.
+    pub fn is_download(&self) -> bool {
+        self.query("x-id").as_deref() == Some("GetObject")
+    }
+
     /// The path, decoded.
     pub fn path(&self) -> String {
         decode(self.target.split('?').next().unwrap_or_default())
@@ -55,16 +60,9 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
-        }
+        let escaped = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%');
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { &after[2..] } else { after };
     }
     String::from_utf8(bytes).expect("UTF-8 in a request")
 }
@@ -117,15 +115,16 @@ impl Answer {
 
     /// Writes the head as if the body had `length` bytes.
     fn write_head(&self, stream: &mut TcpStream, length: usize) -> std::io::Result<()> {
-        let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", self.status);
+        let mut head = Vec::new();
+        write!(head, "HTTP/1.1 {} x\r\nconnection: close\r\n", self.status)?;
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n")?;
         }
         if !self.headers.iter().any(|(name, _)| name == "content-length") {
-            head.push_str(&format!("content-length: {length}\r\n"));
+            write!(head, "content-length: {length}\r\n")?;
         }
-        head.push_str("\r\n");
-        stream.write_all(head.as_bytes())
+        head.extend_from_slice(b"\r\n");
+        stream.write_all(&head)
     }
 
     /// Writes it whole.
@@ -149,6 +148,8 @@ pub enum Fault {
     Shorten(usize),
     /// Nothing comes after so many bytes of the body; the connection stays open until the client closes it.
     HangAfter(usize),
+    /// The answer has one more header.
+    Header(&'static str, &'static str),
     /// The body comes in pieces of so many bytes.
     Trickle(usize),
 }
@@ -211,16 +212,18 @@ fn pass_on(
         return answer.write(stream);
     }
     let mut server = TcpStream::connect(upstream)?;
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
+    let mut head = Vec::new();
+    write!(head, "{} {} HTTP/1.1\r\n", request.method, request.target)?;
     for (name, value) in &request.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n")?;
     }
-    head.push_str("\r\n");
-    server.write_all(head.as_bytes())?;
+    head.extend_from_slice(b"\r\n");
+    server.write_all(&head)?;
     let Some(answer) = Answer::read(&server, &request.method) else { return Ok(()) };
-    let body = &answer.body;
+    let body = answer.body.clone();
     match fault {
         Fault::None | Fault::Answer(_) => answer.write(stream),
+        Fault::Header(name, value) => answer.with_header(name, value).write(stream),
         Fault::CutAfter(bytes) => {
             answer.write_head(stream, body.len())?;
             stream.write_all(&body[..bytes.min(body.len())])

@@ -1,5 +1,6 @@
 //! Flow logs in S3, against a server in this process and a proxy that breaks what it says.
 
+mod joined;
 mod listing;
 mod reading;
 
@@ -20,7 +21,7 @@ const WIDE: S3Limits = S3Limits { in_flight: 16, buffered_bytes: 64 * 1024 * 102
 /// Waits hardly at all between attempts, and long for what is only slow.
 const QUICK: Patience = Patience {
     first_backoff: std::time::Duration::from_millis(1),
-    stalled_after: std::time::Duration::from_secs(60),
+    stalled_after: std::time::Duration::from_mins(1),
 };
 
 fn connect(proxy: &Proxy, stop: &Stop) -> Aws {

@@ -178,7 +178,7 @@ impl Source {
             let mut chunk = match tokio::time::timeout(self.patience.stalled_after, body.next()).await {
                 Err(_) => return Err(Interrupted::BrokeOff("nothing came any more".to_owned())),
                 Ok(None) => break,
-                Ok(Some(Err(error))) => return self.broken(&error, progress),
+                Ok(Some(Err(error))) => return Self::broken(&error, progress),
                 Ok(Some(Ok(chunk))) => chunk,
             };
             let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -225,11 +225,12 @@ impl Source {
         if !progress.begun {
             progress.begun = true;
             progress.etag = answer.e_tag().map(str::to_owned);
-            // Replaced since it was listed: what is there now is as good. Else the list knows its length best.
+            // Replaced since it was listed: what is there now is as good. Else the list knows its length.
             let replaced = self.entry.etag.is_some()
                 && answer.e_tag().is_some()
                 && self.entry.etag.as_deref() != answer.e_tag();
-            progress.expected = if replaced { length } else { Some(self.entry.size) };
+            // Something that lists no ETags can still tell of a longer object; a shorter answer may be a broken one.
+            progress.expected = if replaced { length } else { length.max(self.entry.size) };
             return Ok(0);
         }
         if progress.etag.is_some() && answer.e_tag().is_some() && progress.etag.as_deref() != answer.e_tag() {
@@ -247,12 +248,7 @@ impl Source {
     }
 
     /// A body that ended in an error.
-    #[expect(clippy::unused_self, reason = "reads as what happens to this download")]
-    fn broken(
-        &self,
-        error: &(dyn std::error::Error + 'static),
-        progress: &Progress,
-    ) -> Result<(), Interrupted> {
+    fn broken(error: &(dyn std::error::Error + 'static), progress: &Progress) -> Result<(), Interrupted> {
         let reason = innermost(error);
         if reason.contains("checksum") {
             let reason = "does not match the checksum that S3 gives for it".to_owned();
@@ -296,8 +292,8 @@ impl Source {
             other => {
                 let kind = if other.is_denied() { ErrorKind::PermissionDenied } else { ErrorKind::Other };
                 let text = other.to_string();
-                let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text).to_owned();
-                Interrupted::Failed(kind, reason)
+                let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
+                Interrupted::Failed(kind, reason.replace("\nhint: ", ": "))
             }
         }
     }

@@ -152,12 +152,11 @@ impl Shared {
         let whole = self.share_of(fetch);
         let part = whole.min(CHUNK_BYTES).min(self.reserve_bytes);
         let of_budget = Arc::clone(&self.budget).try_acquire_many_owned(as_permits(whole)).ok();
-        let share = match of_budget {
-            Some(permit) => Share { _permit: Some(permit), bytes: whole },
-            None => {
-                let permit = Arc::clone(&self.reserve).try_acquire_many_owned(as_permits(part)).ok();
-                Share { _permit: permit, bytes: part }
-            }
+        let share = if of_budget.is_some() {
+            Share { _permit: of_budget, bytes: whole }
+        } else {
+            let of_reserve = Arc::clone(&self.reserve).try_acquire_many_owned(as_permits(part)).ok();
+            Share { _permit: of_reserve, bytes: part }
         };
         let (sender, pieces) = channel();
         let window = Arc::new(Semaphore::new(share.bytes));
@@ -176,7 +175,7 @@ impl Shared {
     }
 
     fn share_of(&self, fetch: &Fetch) -> usize {
-        let size = usize::try_from(fetch.entry.size).unwrap_or(usize::MAX);
+        let size = fetch.entry.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
         size.min(WINDOW_BYTES).min(self.budget_bytes)
     }
 
@@ -212,7 +211,7 @@ impl Fetch {
             shared.begin_pass(opened_in);
         }
         let mut stage = lock(&self.stage);
-        if matches!(*stage, Stage::Idle) && self.entry.size > 0 {
+        if matches!(*stage, Stage::Idle) && self.entry.size != Some(0) {
             *stage = Stage::Prepared;
             // Fails only at the end of the run; then the reader fetches it itself.
             let _ = queue.send(Arc::downgrade(self));

@@ -21,11 +21,14 @@ use crate::net::Timestamp;
 /// How often the walk looks whether the run is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often a page is asked for when the answer to it is not whole.
+const ATTEMPTS: u32 = 5;
+
 /// An object to read.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) size: u64,
+    pub(super) size: Option<u64>,
     pub(super) etag: Option<String>,
     pub(super) earliest_start: Option<Timestamp>,
 }
@@ -193,7 +196,30 @@ async fn list(bucket: &Bucket, keys: Keys, wanted: &Wanted) -> Listed {
     let mut listed = Listed::default();
     let mut token = None;
     loop {
-        let first = token.is_none();
+        let page = match page(bucket, &keys, token).await {
+            Ok(page) => page,
+            Err(refused) => {
+                listed.failed = Some(refused);
+                return listed;
+            }
+        };
+        let more = page.is_truncated == Some(true);
+        token = page.next_continuation_token.clone().filter(|_| more);
+        if more && token.is_none() {
+            let reason = "the answer says that there is more, but not how to ask for it";
+            listed.failed = Some(failed(bucket, &keys, reason));
+        }
+        let last = listed.page(page, &keys, wanted);
+        let beyond = last.zip(keys.before.as_ref()).is_some_and(|(last, before)| last >= *before);
+        if token.is_none() || beyond {
+            return listed;
+        }
+    }
+}
+
+/// One page, whole: the SDK also takes an answer that ends too early for one, and what is missing for absent.
+async fn page(bucket: &Bucket, keys: &Keys, token: Option<String>) -> Result<ListObjectsV2Output, Refused> {
+    for _ in 0..ATTEMPTS {
         let request = bucket
             .client
             .list_objects_v2()
@@ -201,26 +227,16 @@ async fn list(bucket: &Bucket, keys: Keys, wanted: &Wanted) -> Listed {
             .prefix(&keys.prefix)
             .delimiter("/")
             .set_request_payer(bucket.payer.clone())
-            .set_start_after(keys.after.clone().filter(|_| first))
-            .set_continuation_token(token);
-        match request.send().await {
-            Ok(page) => {
-                token = page.next_continuation_token.clone().filter(|_| page.is_truncated == Some(true));
-                if page.is_truncated == Some(true) && token.is_none() {
-                    listed.failed = Some(cut_short(bucket, &keys));
-                }
-                let last = listed.page(page, &keys, wanted);
-                let beyond = last.zip(keys.before.as_ref()).is_some_and(|(last, before)| last >= *before);
-                if token.is_none() || beyond {
-                    return listed;
-                }
-            }
-            Err(error) => {
-                listed.failed = Some(refused(&error, bucket, &keys));
-                return listed;
-            }
+            .set_start_after(keys.after.clone().filter(|_| token.is_none()))
+            .set_continuation_token(token.clone());
+        let page = request.send().await.map_err(|error| refused(&error, bucket, keys))?;
+        let held = page.contents().len() + page.common_prefixes().len();
+        let said = page.key_count().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        if page.is_truncated.is_some() && held >= said {
+            return Ok(page);
         }
     }
+    Err(failed(bucket, keys, "the answer ends before everything that it says it holds"))
 }
 
 impl Listed {
@@ -234,7 +250,7 @@ impl Listed {
             let choice = layout::choose(&key, modified, wanted);
             let entry = |earliest_start| Entry {
                 key: key.clone(),
-                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                size: object.size.and_then(|size| u64::try_from(size).ok()),
                 etag: object.e_tag.clone(),
                 earliest_start,
             };
@@ -259,11 +275,11 @@ fn refused(error: &SdkError<ListObjectsV2Error, HttpResponse>, bucket: &Bucket, 
     Refused { error: AwsError::from_sdk(error, Action::ListBucket, resource), region }
 }
 
-fn cut_short(bucket: &Bucket, keys: &Keys) -> Refused {
+fn failed(bucket: &Bucket, keys: &Keys, message: &str) -> Refused {
     let error = AwsError::Failed {
         action: Action::ListBucket,
         resource: format!("s3://{}/{}", bucket.name, keys.prefix),
-        message: "the answer says that there is more, but not how to ask for it".to_owned(),
+        message: message.to_owned(),
     };
     Refused { error, region: None }
 }

@@ -126,8 +126,9 @@ pub struct S3Listing {
 pub struct S3Limits {
     /// Requests under way at once.
     pub in_flight: usize,
-    /// Bytes received that nobody has read yet. Beyond it only what the HTTP client holds of each request under way
-    /// (up to 400 KiB), and as much for each reader over `buffered_bytes` / 1.6 MiB that are open at the same time.
+    /// Bytes received that nobody has read yet. A quarter of it is for readers that are opened out of turn, up to
+    /// 408 KiB each; only more such readers at the same time than fit into that go beyond it, by as much each.
+    /// What the HTTP client itself holds of each request under way (up to 408 KiB) is not counted.
     pub buffered_bytes: usize,
 }
 
@@ -237,7 +238,7 @@ impl S3 {
 
     fn listing(&self, bucket: &Arc<Bucket>, walked: Walked, notes: Vec<String>) -> S3Listing {
         let (passed_over, unreadable) = (walked.passed_over, walked.unreadable);
-        let mut listing = S3Listing { passed_over, unreadable, notes, ..S3Listing::default() };
+        let mut listing = S3Listing { passed_over, notes, unreadable, ..S3Listing::default() };
         let mut listed = lock(&self.inner.listed);
         for entry in walked.entries {
             let name = format!("s3://{}/{}", bucket.name, entry.key);
@@ -248,7 +249,7 @@ impl S3 {
             let (size, earliest_start) = (entry.size, entry.earliest_start);
             let fetch = Arc::new(Fetch::new(bucket, entry));
             let object = S3Object { fetch, s3: Arc::clone(&self.inner) };
-            listing.objects.push(Object::remote(name, Some(size), earliest_start, Arc::new(object)));
+            listing.objects.push(Object::remote(name, size, earliest_start, Arc::new(object)));
         }
         listing
     }

@@ -34,20 +34,21 @@ impl Remote for S3Object {
     }
 
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        if self.fetch.entry.size == 0 {
+        if self.fetch.entry.size == Some(0) {
             return Ok(Box::new(io::empty()));
         }
         let download = self.fetch.open(&self.s3.shared, &self.s3.aws);
         let stop = self.s3.aws.stop().clone();
-        Ok(Box::new(Reader { state: State::Reading(download), piece: None, stop }))
+        Ok(Box::new(Reader { piece: None, state: State::Reading(download), stop }))
     }
 }
 
 /// Reads a download. Dropping it ends the download.
 struct Reader {
-    state: State,
-    /// What was received and not read yet, with its length when it came.
+    /// What was received and not read yet, with its length when it came. Dropped before the download gives back its
+    /// share of the budget.
     piece: Option<(Held, usize)>,
+    state: State,
     stop: Stop,
 }
 

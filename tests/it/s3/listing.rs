@@ -1,5 +1,6 @@
 //! Which objects a location stands for, and which lists that takes.
 
+use flowcheck::aws::Stop;
 use flowcheck::source::s3::{FlowLogDelivery, S3, S3Location, Wanted};
 
 use super::{BUCKET, at, keys, list, location, s3};
@@ -14,8 +15,10 @@ fn key(trunk: &str, folder: &str, flow_log: &str, time: &str) -> String {
     format!("{trunk}{folder}/{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}Z_0a1b2c3d.log.gz")
 }
 
-/// Every layout that AWS writes: the folders above the date, and those of a date and hour.
-fn layouts() -> Vec<(&'static str, String, fn(&str, &str) -> String)> {
+/// A layout that AWS writes: what it is called, the folders above the date, and those of a date and hour.
+type Layout = (&'static str, String, fn(&str, &str) -> String);
+
+fn layouts() -> Vec<Layout> {
     let plain = |day: &str, _: &str| day.replace('-', "/");
     let hourly = |day: &str, hour: &str| format!("{}/{hour}", day.replace('-', "/"));
     let hive = |day: &str, _: &str| {
@@ -324,6 +327,43 @@ fn a_bucket_in_another_region_is_followed_there() {
 }
 
 #[test]
+fn a_run_that_is_to_end_does_not_wait_for_a_list_that_hangs() {
+    let server = S3Server::start(&[BUCKET]);
+    server.put(BUCKET, "a/1.log", b"x");
+    server.put(BUCKET, "b/1.log", b"x");
+    let stop = Stop::default();
+    let asked_to = stop.clone();
+    let proxy = Proxy::start(server.address, move |request| {
+        if request.query("prefix").as_deref() == Some("b/") {
+            asked_to.request();
+            Fault::HangAfter(0)
+        } else {
+            Fault::None
+        }
+    });
+    let s3 = S3::with_patience(&super::connect(&proxy, &stop), super::WIDE, super::QUICK);
+    let listing = list(&s3, "");
+    assert_eq!(listing.unreadable.len(), 1, "{:?}", listing.unreadable);
+    assert!(listing.unreadable[0].1.contains("ended early"), "{:?}", listing.unreadable);
+}
+
+#[test]
+fn folders_are_listed_at_the_same_time() {
+    let server = S3Server::start(&[BUCKET]);
+    let together = std::sync::Barrier::new(3);
+    let proxy = Proxy::start(server.address, move |request| {
+        if request.query("prefix").is_some_and(|prefix| prefix.ends_with('/')) {
+            together.wait();
+        }
+        Fault::None
+    });
+    for folder in ["a", "b", "c"] {
+        server.put(BUCKET, &format!("{folder}/1.log"), b"x");
+    }
+    assert_eq!(keys(&list(&s3(&proxy), "")), ["a/1.log", "b/1.log", "c/1.log"]);
+}
+
+#[test]
 fn a_throttled_list_is_tried_again_and_counted() {
     let server = S3Server::start(&[BUCKET]);
     server.put(BUCKET, "a/1.log", b"x");
@@ -338,4 +378,27 @@ fn a_throttled_list_is_tried_again_and_counted() {
     let s3: S3 = s3(&proxy);
     assert_eq!(keys(&list(&s3, "a/")), ["a/1.log"]);
     assert_eq!((s3.traffic().requests, s3.traffic().retries), (4, 3));
+}
+
+#[test]
+fn a_list_that_breaks_off_is_asked_for_again_and_never_taken_for_whole() {
+    let server = S3Server::start(&[BUCKET]);
+    for number in 0..50 {
+        server.put(BUCKET, &format!("a/{number:02}.log"), b"x");
+    }
+    let cuts = [0, 100, 200, 1000, 3000, 5000];
+    for fault in cuts.into_iter().flat_map(|bytes| [Fault::CutAfter(bytes), Fault::Shorten(bytes)]) {
+        let first = std::sync::Mutex::new(Some(fault.clone()));
+        let proxy = Proxy::start(server.address, move |_| {
+            first.lock().expect("the fault").take().unwrap_or(Fault::None)
+        });
+        match s3(&proxy).list(&location("a/"), &Wanted::default()) {
+            Ok(listing) => {
+                assert_eq!(listing.objects.len(), 50, "{fault:?}");
+                assert!(listing.unreadable.is_empty(), "{fault:?}: {:?}", listing.unreadable);
+            }
+            // XML that ends inside a tag is no XML, and then that is said.
+            Err(error) => assert!(error.to_string().contains("s3:ListBucket failed"), "{fault:?}: {error}"),
+        }
+    }
 }
