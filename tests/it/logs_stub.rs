@@ -2,7 +2,7 @@
 //! the faults that tests ask for. It answers as the API reference says unless told otherwise.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -155,12 +155,13 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     while let Some((action, body)) = request(&mut reader) {
         let Some((status, answer)) = answer(shared, &action, &body) else { return };
         let text = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n",
+        // In one piece: two would wait for each other's acknowledgement.
+        let whole = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{text}",
             text.len()
         );
         let mut writer = stream;
-        if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(text.as_bytes())).is_err() {
+        if writer.write_all(whole.as_bytes()).is_err() {
             return;
         }
     }
@@ -275,7 +276,8 @@ fn filter(state: &State, body: &Value) -> Result<Value, &'static str> {
     }
     let size = behaviour.page.min(body["limit"].as_u64().unwrap_or(10_000) as usize);
     let step = number(body);
-    let (page, is_empty) = (step / (behaviour.empty_pages + 1), step % (behaviour.empty_pages + 1) != behaviour.empty_pages);
+    let (page, is_empty) =
+        (step / (behaviour.empty_pages + 1), step % (behaviour.empty_pages + 1) != behaviour.empty_pages);
     let repeated = usize::from(behaviour.repeats && page > 0);
     let rest = events.get((page * size).saturating_sub(repeated)..).unwrap_or_default();
     let shown = if is_empty { &[] } else { &rest[..rest.len().min(size + repeated)] };
@@ -292,9 +294,14 @@ fn filter(state: &State, body: &Value) -> Result<Value, &'static str> {
 
 /// Terms, and optional terms, which are ignored beside others.
 fn matches(pattern: &str, message: &str) -> bool {
-    let (optional, plain): (Vec<_>, Vec<_>) = pattern.split_whitespace().partition(|term| term.starts_with('?'));
+    let (optional, plain): (Vec<_>, Vec<_>) =
+        pattern.split_whitespace().partition(|term| term.starts_with('?'));
     let has = |term: &str| message.contains(term.trim_start_matches('?').trim_matches('"'));
-    if plain.is_empty() { optional.is_empty() || optional.into_iter().any(has) } else { plain.into_iter().all(has) }
+    if plain.is_empty() {
+        optional.is_empty() || optional.into_iter().any(has)
+    } else {
+        plain.into_iter().all(has)
+    }
 }
 
 fn start(state: &mut State, body: &Value) -> Result<Value, &'static str> {
@@ -306,7 +313,9 @@ fn start(state: &mut State, body: &Value) -> Result<Value, &'static str> {
         .iter()
         .enumerate()
         .filter(|(_, event)| ignores || (from * 1000..=to * 1000).contains(&event.at))
-        .filter(|(_, event)| ignores || likes(query).all(|mut any| any.any(|word| event.message.contains(word))))
+        .filter(|(_, event)| {
+            ignores || likes(query).all(|mut any| any.any(|word| event.message.contains(word)))
+        })
         .collect();
     events.sort_by_key(|(_, event)| event.at);
     let limit = body["limit"].as_u64().unwrap_or(10_000) as usize;
