@@ -2,7 +2,7 @@
 //! the faults that tests ask for. It answers as the API reference says unless told otherwise.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -155,12 +155,13 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     while let Some((action, body)) = request(&mut reader) {
         let Some((status, answer)) = answer(shared, &action, &body) else { return };
         let text = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n",
+        // In one piece: two would wait for each other's acknowledgement.
+        let whole = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{text}",
             text.len()
         );
         let mut writer = stream;
-        if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(text.as_bytes())).is_err() {
+        if writer.write_all(whole.as_bytes()).is_err() {
             return;
         }
     }

@@ -24,6 +24,8 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Tries of a request that does not reach the service at all: nobody is throttling, and somebody is waiting.
 const UNREACHABLE_ATTEMPTS: u32 = 4;
+/// A service that throttles this many times all attempts of a request, and answers none, is not asked again.
+const HOPELESS: u32 = 3;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -190,10 +192,10 @@ impl Service {
                 Err(error) => error,
             };
             let fault = Fault::of(&error);
-            if fault == Fault::Throttled {
-                rate.throttled(sent);
-            }
-            if attempt >= fault.attempts(&self.limits) {
+            // When nothing is answered at all, not every slice has to find that out for itself.
+            let is_hopeless = fault == Fault::Throttled
+                && rate.throttled(sent) > self.limits.attempts.saturating_mul(HOPELESS);
+            if is_hopeless || attempt >= fault.attempts(&self.limits) {
                 return Err(Cut::Failed(after(attempt, AwsError::from_sdk(&error, action, resource))));
             }
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);

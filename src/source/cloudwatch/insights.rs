@@ -79,8 +79,8 @@ impl Group {
 
     fn too_many(&self, second: TimeRange, rows: i32) -> Cut {
         let problem = format!(
-            "more than {rows} matching events in the one second {}, which is all that Logs Insights answers\n\
-             hint: leave that second out with --since and --until, or filter by --interface",
+            "more than {rows} matching events in the one second {}, which is the most that Logs Insights answers\n\
+             hint: leave that second out with --since and --until",
             second.from
         );
         Cut::Failed(self.failure(Action::GetQueryResults, problem))
@@ -95,7 +95,9 @@ impl Group {
         rows: i32,
     ) -> Result<Answer, Cut> {
         let (mut text, mut kept, mut events) = (Vec::new(), 0, Events::default());
+        let mut is_passed = false;
         let take = |row: Row<'_>| {
+            is_passed |= row.milliseconds > part.milliseconds().1;
             if part.holds(row.milliseconds)
                 && wanted.keeps(request, row.milliseconds, row.message)
                 && events.is_new(row.pointer)
@@ -104,7 +106,10 @@ impl Group {
                 kept += 1;
             }
         };
-        if !self.run(target, part, request, rows, take).await? {
+        let whole = self.run(target, part, request, rows, take).await?;
+        // Rows come by time. Of a single second all was answered when rows of the next one, which is asked for as
+        // well, were.
+        if !whole && !(is_passed && part.halves().is_none()) {
             return Ok(Answer::Full);
         }
         self.service.traffic().kept(kept);

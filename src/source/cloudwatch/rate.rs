@@ -23,11 +23,19 @@ struct Pace {
     next: Option<Instant>,
     /// Throttling of a request sent before this says nothing about the rate after it.
     halved: Option<Instant>,
+    /// Requests throttled since the last one that was answered.
+    throttled_in_a_row: u32,
 }
 
 impl Rate {
     pub(super) fn new(per_second: f64, most_per_second: f64) -> Self {
-        Self(Mutex::new(Pace { per_second, most_per_second, next: None, halved: None }))
+        Self(Mutex::new(Pace {
+            per_second,
+            most_per_second,
+            next: None,
+            halved: None,
+            throttled_in_a_row: 0,
+        }))
     }
 
     /// Waits for a turn; turns are given in the order of the calls. Returns when the request goes.
@@ -45,9 +53,11 @@ impl Rate {
         self.pace().answered();
     }
 
-    /// A request sent at that moment was throttled.
-    pub(super) fn throttled(&self, sent: Instant) {
-        self.pace().throttled(sent, Instant::now());
+    /// A request sent at that moment was throttled: how many were since the last that was answered.
+    pub(super) fn throttled(&self, sent: Instant) -> u32 {
+        let mut pace = self.pace();
+        pace.throttled(sent, Instant::now());
+        pace.throttled_in_a_row
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -69,12 +79,14 @@ impl Pace {
     }
 
     fn answered(&mut self) {
+        self.throttled_in_a_row = 0;
         // Quickly to what the region allows, as most runs need few requests; once throttled, carefully.
         let step = if self.halved.is_none() { 0.5 } else { 1.0 / self.per_second };
         self.per_second = (self.per_second + step).min(self.most_per_second);
     }
 
     fn throttled(&mut self, sent: Instant, now: Instant) {
+        self.throttled_in_a_row = self.throttled_in_a_row.saturating_add(1);
         if self.halved.is_some_and(|halved| sent < halved) {
             return;
         }
@@ -89,7 +101,7 @@ mod tests {
     use super::*;
 
     fn pace() -> Pace {
-        Pace { per_second: 5.0, most_per_second: 25.0, next: None, halved: None }
+        Pace { per_second: 5.0, most_per_second: 25.0, next: None, halved: None, throttled_in_a_row: 0 }
     }
 
     #[test]

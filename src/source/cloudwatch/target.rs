@@ -27,7 +27,8 @@ pub(super) struct Group {
     pub(super) group: LogGroup,
     /// What messages call it.
     pub(super) name: String,
-    target: OnceCell<Target>,
+    /// A failure is kept too: every slice would run into it again.
+    target: OnceCell<Result<Target, Cut>>,
 }
 
 /// What `DescribeLogGroups` says about it.
@@ -48,12 +49,12 @@ impl Group {
 
     /// What could not be found out about it, once it was asked.
     pub(super) fn note(&self) -> Option<String> {
-        self.target.get().and_then(|target| target.note.clone())
+        self.target.get()?.as_ref().ok()?.note.clone()
     }
 
     /// Looks the group up, once.
     pub(super) async fn target(&self) -> Result<&Target, Cut> {
-        self.target.get_or_try_init(|| self.look_up()).await
+        self.target.get_or_init(|| self.look_up()).await.as_ref().map_err(Cut::clone)
     }
 
     /// The same for a group that is about to be read.
