@@ -21,7 +21,7 @@ install_packages() {
     fi
     echo "installing: $*" >&2
     export DEBIAN_FRONTEND=noninteractive
-    local install=(apt-get install --yes --quiet --no-install-recommends "$@")
+    local install=(apt-get install --option DPkg::Lock::Timeout=120 --yes --quiet --no-install-recommends "$@")
     if ! "${install[@]}" > "$WORK/apt.log" 2>&1; then
         quietly apt-get update --quiet
         quietly "${install[@]}"
