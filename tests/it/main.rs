@@ -1,6 +1,7 @@
 //! The integration tests, in one binary so that they link once. Each runs the real `flowcheck`.
 
 mod broken;
+mod cloudwatch;
 mod expectation;
 mod formats;
 mod logs_stub;

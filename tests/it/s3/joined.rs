@@ -41,8 +41,9 @@ fn join(objects: &[Object], threads: usize) -> Reading {
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        stop: Stop::default(),
     };
-    read(objects, &options, &mut |_| {})
+    read(objects, &options, &mut |_, _| {})
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn a_bucket_gives_what_the_same_files_give_through_broken_bodies_tiny_budgets_an
         let folder = "AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/11/20";
         server.put(BUCKET, &format!("{folder}/{name}"), &records(bucket));
     }
-    let local = discover(&[server.path(BUCKET, "").display().to_string()]).expect("files");
+    let local = discover(&[server.path(BUCKET, "").display().to_string()], &Stop::default()).expect("files");
     let expected = join(&local.objects, 2);
     assert_eq!(expected.correlated.conversations.len(), 100 * 100);
     assert!(expected.incomplete.is_empty(), "{:?}", expected.incomplete);
