@@ -50,6 +50,21 @@ pub struct Diagnose {
     pub exit_code: bool,
 }
 
+/// What `flowcheck snapshot` was asked to save.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Which account and regions.
+    pub aws: AwsOptions,
+    /// Only these VPCs; empty means all.
+    pub vpc_ids: Vec<String>,
+    /// File, or standard output.
+    pub file: Option<PathBuf>,
+    /// No warnings on standard error.
+    pub quiet: bool,
+    /// Say how much was saved.
+    pub verbose: bool,
+}
+
 /// What is kept; empty means everything.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "named as the options are")]

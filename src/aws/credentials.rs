@@ -13,14 +13,16 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::error::ErrorMetadata;
+use aws_types::os_shim_internal::{Env, Fs};
 
 use super::AwsError;
 use super::error::{causes, one_line};
@@ -35,6 +37,16 @@ const RENEW: &str = "renew the session (`aws sso login`, or new temporary keys i
 pub(super) fn imds_client() -> imds::Client {
     let client = imds::Client::builder().connect_timeout(IMDS_TIMEOUT).read_timeout(IMDS_TIMEOUT);
     client.operation_timeout(IMDS_TIMEOUT * 2).max_attempts(1).build()
+}
+
+/// Fails when the configuration files do not know the profile. What is wrong with the files themselves is said when
+/// they are used.
+pub(super) async fn known_profile(name: &str) -> Result<(), AwsError> {
+    let loaded = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
+    match loaded {
+        Ok(profiles) if profiles.get_profile(name).is_none() => Err(no_such_profile(name)),
+        _ => Ok(()),
+    }
 }
 
 /// The default chain. A profile that is asked for by name is not overruled by keys or a token in the environment, as
@@ -60,10 +72,33 @@ pub(super) fn provider(
         }
     };
     let container = EcsCredentialsProvider::builder().configure(&direct).build();
-    let instance = ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds).build();
+    let instance = Instance(ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds).build());
     SharedCredentialsProvider::new(
         chain.or_else("EcsContainer", container).or_else("Ec2InstanceMetadata", instance),
     )
+}
+
+/// The instance's own role, which is the last to be asked: that nothing, or something else, answers at the address of
+/// the metadata service means that this is no instance with a role, and is no error.
+#[derive(Debug)]
+struct Instance(ImdsCredentialsProvider);
+
+impl ProvideCredentials for Instance {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            self.0.provide_credentials().await.map_err(|error| match error {
+                CredentialsError::InvalidConfiguration(_) => error,
+                other => CredentialsError::not_loaded(other),
+            })
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.fallback_on_interrupt()
+    }
 }
 
 /// Gives credentials that were resolved already to whoever asks first, then asks their provider again: a process or
@@ -106,8 +141,7 @@ pub(super) fn error(error: &CredentialsError, profile: Option<&str>, role_arn: O
         return credentials(format!("the AWS session is over: {innermost}"), fix);
     }
     if let Some(name) = texts.iter().find_map(|text| undefined_profile(text)) {
-        let fix = "see `aws configure list-profiles`, then give --profile or set AWS_PROFILE";
-        return credentials(format!("the AWS profile `{name}` does not exist"), fix);
+        return no_such_profile(name);
     }
     if let Some(code) = causes(error).find_map(service_code) {
         return from_service(&code, role_arn);
@@ -145,6 +179,11 @@ pub(super) fn refused(code: &str) -> AwsError {
 /// The time of the request is refused, says a service by `code`.
 pub(super) fn skewed(code: &str) -> AwsError {
     credentials(format!("AWS refuses the time of the request ({code})"), "set this machine's clock")
+}
+
+fn no_such_profile(name: &str) -> AwsError {
+    let fix = "see `aws configure list-profiles`, then give --profile or set AWS_PROFILE";
+    credentials(format!("the AWS profile `{name}` does not exist"), fix)
 }
 
 fn credentials(problem: impl Into<String>, fix: impl Into<String>) -> AwsError {

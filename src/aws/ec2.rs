@@ -96,7 +96,7 @@ pub struct NetworkDescription {
     pub missing: Vec<AwsError>,
 }
 
-/// A flow log, as DescribeFlowLogs tells of it. What EC2 left out is `None`, or stands as EC2 documents its default.
+/// A flow log, as `DescribeFlowLogs` tells of it. What EC2 leaves out is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct FlowLog {
@@ -163,7 +163,7 @@ impl Aws {
         description: Description,
         vpc_ids: &[String],
     ) -> Result<Value, AwsError> {
-        let mut found = self.described(region, &[description], vpc_ids)?;
+        let mut found = self.describe_all(region, &[description], vpc_ids)?;
         match found.missing.pop() {
             Some(error) => Err(error),
             None => Ok(found.document),
@@ -173,7 +173,7 @@ impl Aws {
     /// Describes the whole configuration in `region`, all kinds at the same time. Fails only when nothing else can
     /// succeed either.
     pub fn network_config(&self, region: &str, vpc_ids: &[String]) -> Result<NetworkDescription, AwsError> {
-        self.described(region, &Description::CONFIGURATION, vpc_ids)
+        self.describe_all(region, &Description::CONFIGURATION, vpc_ids)
     }
 
     /// The flow logs in `region`.
@@ -206,8 +206,8 @@ impl Aws {
         }
     }
 
-    /// Describes several kinds at the same time.
-    pub(crate) fn described(
+    /// Describes several kinds at the same time. Fails only when nothing else can succeed either.
+    pub fn describe_all(
         &self,
         region: &str,
         descriptions: &[Description],

@@ -132,6 +132,18 @@ impl AwsError {
         )
     }
 
+    /// The call that failed, where it was one.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Self::Denied { action, .. }
+            | Self::DeniedOnTheWay { action, .. }
+            | Self::Failed { action, .. }
+            | Self::Interrupted { action } => Some(*action),
+            Self::Credentials { .. } | Self::NoRegion | Self::Region { .. } | Self::NotFound { .. } => None,
+        }
+    }
+
     /// Whether a permission is missing.
     #[must_use]
     pub fn is_denied(&self) -> bool {

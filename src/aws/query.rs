@@ -40,7 +40,7 @@ use super::xml::{self, Member};
 use super::{Action, AwsError};
 
 /// The most that one attempt may take. A page of a thousand resources is there in a few seconds.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A service that is called so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

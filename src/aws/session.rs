@@ -21,7 +21,7 @@ use super::query::{QueryClient, Service};
 use super::{AwsError, credentials, http};
 
 /// How long renewing credentials may take: a process behind a profile may ask someone for a code.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(60);
+const RENEWAL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How to connect, as the options of the command line say it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -213,6 +213,11 @@ fn is_region(text: &str) -> bool {
 async fn load(options: &AwsOptions) -> Result<SdkConfig, AwsError> {
     let (http, imds) = (http::client(), credentials::imds_client());
     let profile = options.profile.as_deref();
+    // The AWS CLI refuses an unknown profile even where keys in the environment would do.
+    let from_environment = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+    if let Some(name) = options.profile.as_ref().or(from_environment.as_ref()) {
+        credentials::known_profile(name).await?;
+    }
     let region = match options.regions.first() {
         Some(region) => Some(Region::new(region.clone())),
         None => default_region(profile, imds.clone()).await,

@@ -215,14 +215,15 @@ fn content(reader: &mut Reader<&[u8]>) -> Result<String> {
         match reader.read_event()? {
             Event::Text(part) => text.push_str(&part.xml10_content()),
             Event::CData(part) => text.push_str(&part.xml10_content()),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref()? {
-                Some(letter) => text.push(letter),
-                None => {
+            Event::GeneralRef(reference) => {
+                if let Some(letter) = reference.resolve_char_ref()? {
+                    text.push(letter);
+                } else {
                     let name = reference.xml10_content();
                     let known = resolve_predefined_entity(&name);
                     text.push_str(known.ok_or_else(|| XmlError::Entity(name.to_string()))?);
                 }
-            },
+            }
             Event::Start(start) => {
                 reader.read_to_end(start.name())?;
             }

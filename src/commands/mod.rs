@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod diagnose;
+mod file;
 mod flow_log;
 mod follow;
 mod interrupt;
@@ -9,7 +10,7 @@ mod live_network;
 mod present;
 mod selection;
 mod session;
-
+pub mod snapshot;
 mod sources;
 mod watch;
 

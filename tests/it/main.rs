@@ -1,5 +1,6 @@
 //! The integration tests, in one binary so that they link once. Each runs the real `flowcheck`.
 
+mod account;
 mod broken;
 mod cloudwatch;
 mod expectation;
@@ -7,6 +8,7 @@ mod formats;
 mod logs_stub;
 mod network;
 mod parquet;
+mod permissions;
 mod proxy;
 mod readme;
 mod run;
@@ -16,3 +18,4 @@ mod sample;
 mod scenarios;
 mod servers;
 mod structure;
+mod stub;
