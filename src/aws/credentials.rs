@@ -36,7 +36,7 @@ const RENEW: &str = "renew the session (`aws sso login`, or new temporary keys i
 /// The client for the instance metadata service.
 pub(super) fn imds_client() -> imds::Client {
     let client = imds::Client::builder().connect_timeout(IMDS_TIMEOUT).read_timeout(IMDS_TIMEOUT);
-    client.operation_timeout(IMDS_TIMEOUT * 2).max_attempts(1).build()
+    client.operation_timeout(IMDS_TIMEOUT).max_attempts(1).build()
 }
 
 /// Fails when the configuration files do not know the profile. What is wrong with the files themselves is said when

@@ -324,3 +324,35 @@ async fn pages(
         parameters.push(("NextToken".to_owned(), token));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_flow_log_without_options_is_plain_text_in_the_plain_layout() {
+        let cloudwatch = json!({
+            "FlowLogId": "fl-1", "ResourceId": "vpc-1", "TrafficType": "ALL", "FlowLogStatus": "ACTIVE",
+            "DeliverLogsStatus": "FAILED", "DeliverLogsErrorMessage": "Access error", "LogGroupName": "flow",
+            "LogFormat": "${version}", "MaxAggregationInterval": 600, "CreationTime": "2026-01-02T03:04:05.000Z",
+        });
+        let flow_log: FlowLog = serde_json::from_value(cloudwatch).expect("a flow log");
+        assert_eq!(flow_log.deliver_logs_error.as_deref(), Some("Access error"));
+        assert_eq!(
+            (flow_log.status.as_deref(), flow_log.max_aggregation_interval),
+            (Some("ACTIVE"), Some(600))
+        );
+        assert!(!flow_log.is_parquet() && !flow_log.destination_options.hive_compatible_partitions);
+
+        let s3 = json!({
+            "FlowLogId": "fl-2", "LogDestinationType": "s3", "LogDestination": "arn:aws:s3:::logs/prefix/",
+            "DestinationOptions": {"FileFormat": "parquet", "HiveCompatiblePartitions": true, "PerHourPartition": true},
+        });
+        let flow_log: FlowLog = serde_json::from_value(s3).expect("a flow log");
+        assert!(flow_log.is_parquet() && flow_log.destination_options.per_hour_partition);
+        assert_eq!(flow_log.destination.as_deref(), Some("arn:aws:s3:::logs/prefix/"));
+        assert_eq!(flow_log.traffic_type, None, "a transit gateway's has none");
+    }
+}

@@ -268,3 +268,69 @@ const FLOW_LOG: Shape = Shape::Struct(&[
 /// The answer of `sts:GetCallerIdentity`, whose elements begin with a capital.
 pub(super) const CALLER_IDENTITY: &[Member] =
     &[Member::object("GetCallerIdentityResult", &[text("Account"), text("Arn"), text("UserId")])];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::xml;
+    use super::*;
+
+    /// The first resource of an answer that holds `item`.
+    fn resource(set: &str, item: &str, members: &'static [Member]) -> Value {
+        let text = format!("<Answer><requestId>r</requestId><{set}><item>{item}</item></{set}></Answer>");
+        let mut answer = xml::read(text.as_bytes(), "Answer", members).expect("an answer");
+        answer[members[0].json][0].take()
+    }
+
+    #[test]
+    fn an_interface_keeps_what_tells_whose_it_is() {
+        let item = "<networkInterfaceId>eni-1</networkInterfaceId><interfaceType>nat_gateway</interfaceType>\
+             <requesterManaged>true</requesterManaged><sourceDestCheck>false</sourceDestCheck><tagSet/>\
+             <attachment><instanceOwnerId>amazon-aws</instanceOwnerId><deviceIndex>1</deviceIndex></attachment>\
+             <association><publicIp>203.0.113.7</publicIp></association>\
+             <connectionTrackingConfiguration><tcpEstablishedTimeout>350</tcpEstablishedTimeout></connectionTrackingConfiguration>\
+             <groupSet><item><groupId>sg-1</groupId><groupName>web</groupName></item></groupSet>\
+             <privateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress><primary>true</primary></item></privateIpAddressesSet>\
+             <ipv6AddressesSet><item><ipv6Address>2001:db8::5</ipv6Address></item></ipv6AddressesSet>\
+             <ipv4PrefixSet><item><ipv4Prefix>10.0.1.0/28</ipv4Prefix></item></ipv4PrefixSet>\
+             <ipv6PrefixSet><item><ipv6Prefix>2001:db8:1::/80</ipv6Prefix></item></ipv6PrefixSet>\
+             <associatedSubnetSet><item>subnet-2</item></associatedSubnetSet>\
+             <operator><managed>true</managed></operator>";
+        let wanted = json!({
+            "NetworkInterfaceId": "eni-1", "InterfaceType": "nat_gateway", "RequesterManaged": true,
+            "SourceDestCheck": false, "TagSet": [],
+            "Attachment": {"InstanceOwnerId": "amazon-aws", "DeviceIndex": 1},
+            "Association": {"PublicIp": "203.0.113.7"},
+            "ConnectionTrackingConfiguration": {"TcpEstablishedTimeout": 350},
+            "Groups": [{"GroupId": "sg-1", "GroupName": "web"}],
+            "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.0.5", "Primary": true}],
+            "Ipv6Addresses": [{"Ipv6Address": "2001:db8::5"}],
+            "Ipv4Prefixes": [{"Ipv4Prefix": "10.0.1.0/28"}],
+            "Ipv6Prefixes": [{"Ipv6Prefix": "2001:db8:1::/80"}],
+            "AssociatedSubnets": ["subnet-2"], "Operator": {"Managed": true},
+        });
+        assert_eq!(resource("networkInterfaceSet", item, NETWORK_INTERFACES), wanted);
+    }
+
+    #[test]
+    fn sets_of_cidrs_and_addresses_keep_their_names() {
+        let vpc = "<isDefault>false</isDefault><cidrBlockAssociationSet><item><cidrBlock>10.0.0.0/16</cidrBlock>\
+             <cidrBlockState><state>associated</state></cidrBlockState></item></cidrBlockAssociationSet>\
+             <ipv6CidrBlockAssociationSet><item><ipv6CidrBlock>2001:db8::/56</ipv6CidrBlock></item></ipv6CidrBlockAssociationSet>\
+             <blockPublicAccessStates><internetGatewayBlockMode>block-ingress</internetGatewayBlockMode></blockPublicAccessStates>";
+        let wanted = json!({
+            "IsDefault": false,
+            "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}],
+            "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2001:db8::/56"}],
+            "BlockPublicAccessStates": {"InternetGatewayBlockMode": "block-ingress"},
+        });
+        assert_eq!(resource("vpcSet", vpc, VPCS), wanted);
+        let nat = "<natGatewayId>nat-1</natGatewayId><natGatewayAddressSet><item><networkInterfaceId>eni-1</networkInterfaceId>\
+             <isPrimary>true</isPrimary></item></natGatewayAddressSet>";
+        let wanted = json!({
+            "NatGatewayId": "nat-1", "NatGatewayAddresses": [{"NetworkInterfaceId": "eni-1", "IsPrimary": true}],
+        });
+        assert_eq!(resource("natGatewaySet", nat, NAT_GATEWAYS), wanted);
+    }
+}
