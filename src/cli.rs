@@ -1,5 +1,8 @@
 //! The command line: names, help, and the way from arguments to a validated configuration.
 
+mod aws;
+mod snapshot;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +11,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::config::{
-    ColorChoice, Diagnose, Filters, Moment, Output, parse_cidr, parse_duration, parse_moment, parse_ports,
-    parse_protocol, parse_size,
+    ColorChoice, Diagnose, Filters, Moment, Output, Snapshot, parse_cidr, parse_duration, parse_moment,
+    parse_ports, parse_protocol, parse_size,
 };
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
@@ -33,6 +36,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Save live network ACLs, subnets, interfaces and flow-log settings, to be read with --snapshot
+    Snapshot(snapshot::SnapshotArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -161,6 +166,8 @@ enum ColorArg {
 pub enum Invocation {
     /// The diagnosis.
     Diagnose(Box<Diagnose>),
+    /// Saving the live network configuration.
+    Snapshot(Box<Snapshot>),
     /// A completion script, already written.
     Completions(Vec<u8>),
 }
@@ -174,12 +181,17 @@ impl Cli {
 
     /// The configuration for a run that starts at `now`, or what is wrong with the arguments as a whole.
     pub fn into_invocation(self, now: Timestamp, cores: usize) -> Result<Invocation, clap::Error> {
-        if let Some(Command::Completions { shell }) = self.command {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Self::command(), "flowcheck", &mut script);
-            return Ok(Invocation::Completions(script));
+        match self.command {
+            Some(Command::Snapshot(arguments)) => Ok(Invocation::Snapshot(Box::new(arguments.into_config()))),
+            Some(Command::Completions { shell }) => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "flowcheck", &mut script);
+                Ok(Invocation::Completions(script))
+            }
+            None => {
+                self.diagnose.into_config(now, cores).map(|config| Invocation::Diagnose(Box::new(config)))
+            }
         }
-        self.diagnose.into_config(now, cores).map(|config| Invocation::Diagnose(Box::new(config)))
     }
 }
 
@@ -264,7 +276,7 @@ mod tests {
         let cli = Cli::try_parse_from(std::iter::once("flowcheck").chain(arguments.iter().copied()))?;
         match cli.into_invocation(Timestamp(1_000_000), 2)? {
             Invocation::Diagnose(config) => Ok(*config),
-            Invocation::Completions(_) => unreachable!("not asked for"),
+            Invocation::Snapshot(_) | Invocation::Completions(_) => unreachable!("not asked for"),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::aws::AwsOptions;
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
 use crate::report::Format;
@@ -37,6 +38,21 @@ pub struct Diagnose {
     pub strict: bool,
     /// Exit 1 when there are findings.
     pub exit_code: bool,
+}
+
+/// What `flowcheck snapshot` was asked to save.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Which account and regions.
+    pub aws: AwsOptions,
+    /// Only these VPCs; empty means all.
+    pub vpc_ids: Vec<String>,
+    /// File, or standard output.
+    pub file: Option<PathBuf>,
+    /// No warnings on standard error.
+    pub quiet: bool,
+    /// Say how much was saved.
+    pub verbose: bool,
 }
 
 /// What is kept; empty means everything.

@@ -15,12 +15,16 @@ fn main() -> ExitCode {
     };
     let outcome = match invocation {
         Invocation::Diagnose(config) => commands::diagnose::run(&config),
+        Invocation::Snapshot(config) => commands::snapshot::run(&config),
         Invocation::Completions(script) => commands::completions::run(&script),
     };
     match outcome {
         Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
-            eprintln!("error: {}", flowcheck::report::escape_for_terminal(&described(&error)));
+            // Only a hint begins a line of its own.
+            let text = described(&error);
+            let lines: Vec<_> = text.split("\nhint: ").map(flowcheck::report::escape_for_terminal).collect();
+            eprintln!("error: {}", lines.join("\nhint: "));
             ExitCode::from(2)
         }
     }

@@ -8,16 +8,21 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::Region;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::error::ErrorMetadata;
+use aws_types::os_shim_internal::{Env, Fs};
 
 use super::AwsError;
 use super::error::{causes, one_line};
@@ -34,25 +39,66 @@ pub(super) fn imds_client() -> imds::Client {
     client.operation_timeout(IMDS_TIMEOUT * 2).max_attempts(1).build()
 }
 
-/// The default chain. A profile that is asked for by name is not overruled by keys in the environment, as with the
-/// AWS CLI.
-pub(super) async fn provider(
+/// Fails when the configuration files do not know the profile. What is wrong with the files themselves is said when
+/// they are used.
+pub(super) async fn known_profile(name: &str) -> Result<(), AwsError> {
+    let loaded = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
+    match loaded {
+        Ok(profiles) if profiles.get_profile(name).is_none() => Err(no_such_profile(name)),
+        _ => Ok(()),
+    }
+}
+
+/// The default chain. A profile that is asked for by name is not overruled by keys or a token in the environment, as
+/// with the AWS CLI. What is on the machine itself is not asked through a proxy.
+pub(super) fn provider(
     profile: Option<&str>,
     region: Option<Region>,
+    http: SharedHttpClient,
     imds: imds::Client,
 ) -> SharedCredentialsProvider {
-    let Some(profile) = profile else {
-        let chain = DefaultCredentialsChain::builder().region(region).imds_client(imds).build().await;
-        return SharedCredentialsProvider::new(chain);
+    let direct = ProviderConfig::without_region().with_region(region);
+    let config = direct.clone().with_http_client(http);
+    let file = ProfileFileCredentialsProvider::builder().configure(&config);
+    let chain = match profile {
+        Some(profile) => CredentialsProviderChain::first_try("Profile", file.profile_name(profile).build()),
+        None => {
+            CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+                .or_else("Profile", file.build())
+                .or_else(
+                    "WebIdentityToken",
+                    WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+                )
+        }
     };
-    let config = ProviderConfig::without_region().with_region(region);
-    let named = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build();
-    let container = EcsCredentialsProvider::builder().configure(&config).build();
-    let instance = imds::credentials::ImdsCredentialsProvider::builder().imds_client(imds).build();
-    let chain = CredentialsProviderChain::first_try("Profile", named)
-        .or_else("EcsContainer", container)
-        .or_else("Ec2InstanceMetadata", instance);
-    SharedCredentialsProvider::new(chain)
+    let container = EcsCredentialsProvider::builder().configure(&direct).build();
+    let instance = Instance(ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds).build());
+    SharedCredentialsProvider::new(
+        chain.or_else("EcsContainer", container).or_else("Ec2InstanceMetadata", instance),
+    )
+}
+
+/// The instance's own role, which is the last to be asked: that nothing, or something else, answers at the address of
+/// the metadata service means that this is no instance with a role, and is no error.
+#[derive(Debug)]
+struct Instance(ImdsCredentialsProvider);
+
+impl ProvideCredentials for Instance {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            self.0.provide_credentials().await.map_err(|error| match error {
+                CredentialsError::InvalidConfiguration(_) => error,
+                other => CredentialsError::not_loaded(other),
+            })
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.fallback_on_interrupt()
+    }
 }
 
 /// Gives credentials that were resolved already to whoever asks first, then asks their provider again: a process or
@@ -95,8 +141,7 @@ pub(super) fn error(error: &CredentialsError, profile: Option<&str>, role_arn: O
         return credentials(format!("the AWS session is over: {innermost}"), fix);
     }
     if let Some(name) = texts.iter().find_map(|text| undefined_profile(text)) {
-        let fix = "see `aws configure list-profiles`, then give --profile or set AWS_PROFILE";
-        return credentials(format!("the AWS profile `{name}` does not exist"), fix);
+        return no_such_profile(name);
     }
     if let Some(code) = causes(error).find_map(service_code) {
         return from_service(&code, role_arn);
@@ -134,6 +179,11 @@ pub(super) fn refused(code: &str) -> AwsError {
 /// The time of the request is refused, says a service by `code`.
 pub(super) fn skewed(code: &str) -> AwsError {
     credentials(format!("AWS refuses the time of the request ({code})"), "set this machine's clock")
+}
+
+fn no_such_profile(name: &str) -> AwsError {
+    let fix = "see `aws configure list-profiles`, then give --profile or set AWS_PROFILE";
+    credentials(format!("the AWS profile `{name}` does not exist"), fix)
 }
 
 fn credentials(problem: impl Into<String>, fix: impl Into<String>) -> AwsError {

@@ -73,6 +73,18 @@ pub enum AwsError {
     /// No region is known.
     #[error("no AWS region is known\nhint: give --region, or set AWS_REGION, or `region` in the profile")]
     NoRegion,
+    /// What was given as a region is none.
+    #[error("`{region}` is no AWS region\nhint: such as us-east-1")]
+    Region {
+        /// What was given.
+        region: String,
+    },
+    /// The run was asked to end before the answer came.
+    #[error("{action}: interrupted", action = action.iam_name())]
+    Interrupted {
+        /// The call.
+        action: Action,
+    },
     /// The credentials are good, and a permission is missing.
     #[error("{resource}: not allowed: {action} is missing", action = action.iam_name())]
     Denied {
@@ -114,7 +126,22 @@ impl AwsError {
     /// Whether no other call with these credentials can succeed.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Credentials { .. } | Self::NoRegion)
+        matches!(
+            self,
+            Self::Credentials { .. } | Self::NoRegion | Self::Region { .. } | Self::Interrupted { .. }
+        )
+    }
+
+    /// The call that failed, where it was one.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Self::Denied { action, .. }
+            | Self::DeniedOnTheWay { action, .. }
+            | Self::Failed { action, .. }
+            | Self::Interrupted { action } => Some(*action),
+            Self::Credentials { .. } | Self::NoRegion | Self::Region { .. } | Self::NotFound { .. } => None,
+        }
     }
 
     /// Whether a permission is missing.

@@ -6,9 +6,15 @@
 
 mod action;
 mod credentials;
+mod ec2;
 mod error;
+mod http;
+mod query;
 mod session;
+mod shape;
+mod xml;
 
 pub use action::Action;
+pub use ec2::{Description, DestinationOptions, FlowLog, NetworkDescription};
 pub use error::AwsError;
 pub use session::{Aws, AwsOptions, Stop};

@@ -1,8 +1,8 @@
 //! Credentials, region and endpoints as the AWS CLI finds them, and the runtime that calls run on.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::service_config::ServiceConfigKey;
 
 use super::credentials::Resolved;
-use super::{AwsError, credentials};
+use super::query::{QueryClient, Service};
+use super::{AwsError, credentials, http};
 
 /// How long renewing credentials may take: a process behind a profile may ask someone for a code.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(60);
+const RENEWAL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How to connect, as the options of the command line say it.
 #[derive(Debug, Clone, Default)]
@@ -69,10 +70,23 @@ pub struct Aws {
 }
 
 struct Inner {
-    runtime: tokio::runtime::Runtime,
+    /// Always there, until it is shut down.
+    runtime: Option<tokio::runtime::Runtime>,
+    handle: tokio::runtime::Handle,
     config: SdkConfig,
     regions: Vec<String>,
+    account_id: OnceLock<String>,
     stop: Stop,
+}
+
+impl Drop for Inner {
+    /// Does not wait for anything, such as a name that is being looked up. The last clone may go in a task of the
+    /// runtime itself, which could not wait for its own end.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl std::fmt::Debug for Aws {
@@ -93,15 +107,27 @@ impl Aws {
                 problem: format!("cannot start the network runtime: {error}"),
                 fix: "see whether this process may create threads and sockets".to_owned(),
             })?;
+        if let Some(region) = options.regions.iter().find(|region| !is_region(region)) {
+            return Err(AwsError::Region { region: region.clone() });
+        }
         let config = runtime.block_on(load(options))?;
         let mut regions = options.regions.clone();
         if regions.is_empty() {
-            regions.push(config.region().ok_or(AwsError::NoRegion)?.to_string());
+            let region = config.region().ok_or(AwsError::NoRegion)?.to_string();
+            if !is_region(&region) {
+                return Err(AwsError::Region { region });
+            }
+            regions.push(region);
         }
-        Ok(Self { inner: Arc::new(Inner { runtime, config, regions, stop: stop.clone() }) })
+        let mut seen = std::collections::BTreeSet::new();
+        regions.retain(|region| seen.insert(region.clone()));
+        let handle = runtime.handle().clone();
+        let (account_id, stop) = (OnceLock::new(), stop.clone());
+        let inner = Inner { runtime: Some(runtime), handle, config, regions, account_id, stop };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The regions asked for, at least one.
+    /// The regions asked for, at least one, each once.
     #[must_use]
     pub fn regions(&self) -> &[String] {
         &self.inner.regions
@@ -134,6 +160,28 @@ impl Aws {
         own.or(general)
     }
 
+    /// A client for calls in the Query protocol.
+    pub(super) fn query_client(&self, service: Service, region: &str) -> QueryClient {
+        let config = &self.inner.config;
+        let endpoint = self.custom_endpoint(service.id()).unwrap_or_else(|| {
+            let (fips, dual_stack) = (config.use_fips(), config.use_dual_stack());
+            service.endpoint(region, fips.unwrap_or_default(), dual_stack.unwrap_or_default())
+        });
+        QueryClient::new(config, service, region, endpoint)
+    }
+
+    pub(super) fn first_region(&self) -> &str {
+        self.inner.regions.first().map_or("", String::as_str)
+    }
+
+    pub(super) fn known_account_id(&self) -> Option<String> {
+        self.inner.account_id.get().cloned()
+    }
+
+    pub(super) fn remember_account_id(&self, account_id: &str) -> String {
+        self.inner.account_id.get_or_init(|| account_id.to_owned()).clone()
+    }
+
     /// Set when the run is to end early.
     #[must_use]
     pub fn stop(&self) -> &Stop {
@@ -142,7 +190,7 @@ impl Aws {
 
     /// Runs a call to its end on this thread.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.inner.runtime.block_on(future)
+        self.inner.handle.block_on(future)
     }
 
     /// Runs a task beside this thread.
@@ -151,20 +199,32 @@ impl Aws {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.inner.runtime.spawn(future)
+        self.inner.handle.spawn(future)
     }
+}
+
+/// A region's name becomes part of a host's.
+fn is_region(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Regions and credentials, resolved once.
 async fn load(options: &AwsOptions) -> Result<SdkConfig, AwsError> {
-    let imds = credentials::imds_client();
+    let (http, imds) = (http::client(), credentials::imds_client());
     let profile = options.profile.as_deref();
+    // The AWS CLI refuses an unknown profile even where keys in the environment would do.
+    let from_environment = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+    if let Some(name) = options.profile.as_ref().or(from_environment.as_ref()) {
+        credentials::known_profile(name).await?;
+    }
     let region = match options.regions.first() {
         Some(region) => Some(Region::new(region.clone())),
         None => default_region(profile, imds.clone()).await,
     };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
+        .http_client(http.clone())
         .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL_TIMEOUT).build());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
@@ -175,7 +235,7 @@ async fn load(options: &AwsOptions) -> Result<SdkConfig, AwsError> {
     if options.no_sign_request {
         return Ok(loader.no_credentials().load().await);
     }
-    let base = loader.credentials_provider(credentials::provider(profile, region, imds).await).load().await;
+    let base = loader.credentials_provider(credentials::provider(profile, region, http, imds)).load().await;
     let mut provider = base.credentials_provider();
     if let Some(role_arn) = &options.role_arn {
         let mut role = AssumeRoleProvider::builder(role_arn).session_name("flowcheck").configure(&base);

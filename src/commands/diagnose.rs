@@ -1,11 +1,10 @@
 //! `flowcheck [SOURCE]…`: rejected return traffic and the rule behind each timeout.
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::file::write_file;
 use super::selection::selection;
 use super::{Outcome, present};
 use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
@@ -109,7 +108,8 @@ fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
 
 fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
     if let Some(path) = output.file.as_ref().filter(|path| path.as_os_str() != "-") {
-        return write_file(diagnosis, output, path);
+        let style = style(output, false);
+        return write_file(path, |out| report::write(diagnosis, output.format, &style, out));
     }
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
@@ -124,51 +124,6 @@ fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
         result => result.context("cannot write to standard output"),
     }
 }
-
-/// Whole or not at all: a temporary file beside it, then a rename. What a link points to is replaced, not the link;
-/// a device or a pipe cannot be replaced and is written to.
-fn write_file(diagnosis: &Diagnosis, output: &Output, path: &Path) -> anyhow::Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let style = style(output, false);
-    let put = |file: &mut File| {
-        let mut out = BufWriter::new(file);
-        report::write(diagnosis, output.format, &style, &mut out).and_then(|()| out.flush())
-    };
-    match std::fs::metadata(&target) {
-        Ok(metadata) if metadata.is_dir() => bail!("cannot write {}: it is a directory", path.display()),
-        Ok(metadata) if !metadata.is_file() => {
-            let mut file = File::options().write(true).open(&target).with_context(context)?;
-            return put(&mut file).with_context(context);
-        }
-        _ => {}
-    }
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!("cannot write {}: there is no directory {}", path.display(), folder.display());
-    }
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    put(file.as_file_mut()).with_context(context)?;
-    allow_what_the_umask_allows(file.as_file());
-    file.persist(&target).map_err(|error| error.error).with_context(context)?;
-    Ok(())
-}
-
-/// A temporary file is private; the result is to be as readable as any other new file.
-#[cfg(unix)]
-fn allow_what_the_umask_allows(file: &File) {
-    use std::os::unix::fs::PermissionsExt;
-    let Ok(probe) = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile()
-    else {
-        return;
-    };
-    if let Ok(metadata) = probe.as_file().metadata() {
-        let _ = file.set_permissions(metadata.permissions());
-    }
-}
-
-#[cfg(not(unix))]
-fn allow_what_the_umask_allows(_: &File) {}
 
 fn style(output: &Output, terminal: bool) -> TextStyle {
     let color = match output.color {

@@ -2,8 +2,10 @@
 
 pub mod completions;
 pub mod diagnose;
+mod file;
 mod present;
 mod selection;
+pub mod snapshot;
 
 /// How a command ended when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
