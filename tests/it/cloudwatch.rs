@@ -111,10 +111,11 @@ fn record(number: usize, interface: &str, action: &str) -> String {
 /// Records of three interfaces every seven seconds, from before the hour to after it, and what else can be in a group.
 fn traffic() -> Vec<Event> {
     let mut events: Vec<Event> = (0..600)
-        .map(|index| {
+        .zip(0_i64..)
+        .map(|(index, at)| {
             let interface = ["eni-0a", "eni-0b", "eni-0c"][index % 3];
             let action = if index % 5 == 0 { "REJECT" } else { "ACCEPT" };
-            event(index as i64 * 7_000 - 300_000, record(index, interface, action))
+            event(at * 7_000 - 300_000, record(index, interface, action))
         })
         .collect();
     let borders = [-1, 0, 224_999, 225_000, 3_599_999, 3_600_000];
