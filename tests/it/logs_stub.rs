@@ -180,7 +180,7 @@ fn request(reader: &mut impl BufRead) -> Option<(String, Value)> {
         }
         if let Some((name, value)) = line.split_once(": ") {
             match name.to_ascii_lowercase().as_str() {
-                "x-amz-target" => action = value.split('.').next_back()?.to_owned(),
+                "x-amz-target" => value.split('.').next_back()?.clone_into(&mut action),
                 "content-length" => length = value.parse().ok()?,
                 _ => {}
             }
@@ -274,7 +274,7 @@ fn filter(state: &State, body: &Value) -> Result<Value, &'static str> {
     if behaviour.loops {
         return Ok(json!({"events": [], "nextToken": "again"}));
     }
-    let size = behaviour.page.min(body["limit"].as_u64().unwrap_or(10_000) as usize);
+    let size = behaviour.page.min(limit(body));
     let step = number(body);
     let (page, is_empty) =
         (step / (behaviour.empty_pages + 1), step % (behaviour.empty_pages + 1) != behaviour.empty_pages);
@@ -318,7 +318,7 @@ fn start(state: &mut State, body: &Value) -> Result<Value, &'static str> {
         })
         .collect();
     events.sort_by_key(|(_, event)| event.at);
-    let limit = body["limit"].as_u64().unwrap_or(10_000) as usize;
+    let limit = limit(body);
     let rows = events.iter().take(limit).map(|(index, event)| row(*index, event)).collect();
     let (matched, polls) = (events.len(), state.behaviour.polls);
     state.queries.push(Query { rows, matched, polls, is_stopped: false });
@@ -351,7 +351,7 @@ fn results(state: &mut State, body: &Value) -> Result<Value, &'static str> {
     let to = (from + page).min(query.rows.len());
     let next = (to < query.rows.len()).then(|| to.to_string());
     Ok(json!({"status": status, "results": query.rows[from..to], "nextToken": next,
-              "statistics": {"recordsMatched": query.matched as f64}}))
+              "statistics": {"recordsMatched": query.matched}}))
 }
 
 fn stop(state: &mut State, body: &Value) -> Result<Value, &'static str> {
@@ -363,6 +363,10 @@ fn stop(state: &mut State, body: &Value) -> Result<Value, &'static str> {
 fn query<'a>(state: &'a mut State, body: &Value) -> Result<&'a mut Query, &'static str> {
     let index: Option<usize> = body["queryId"].as_str().and_then(|id| id.parse().ok());
     index.and_then(|index| state.queries.get_mut(index)).ok_or("ResourceNotFoundException")
+}
+
+fn limit(body: &Value) -> usize {
+    body["limit"].as_u64().and_then(|limit| limit.try_into().ok()).unwrap_or(10_000)
 }
 
 /// The place that a token stands for.

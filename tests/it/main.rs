@@ -1,4 +1,4 @@
-//! The integration tests, in one binary so that they link once. Each runs the real `flowcheck`.
+//! The integration tests, in one binary so that they link once. Most run the real `flowcheck`.
 
 mod account;
 mod broken;

@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -124,8 +124,11 @@ pub(super) struct Service {
     pub(super) region: String,
     /// The pace of `FilterLogEvents` and `DescribeLogGroups`.
     filter_rate: Rate,
-    /// The pace of the query calls, which have quotas of their own.
-    query_rate: Rate,
+    /// The pace of `StartQuery`, and that of looking at queries: each has a quota of its own.
+    start_rate: Rate,
+    results_rate: Rate,
+    /// Calls that the service does not answer any more.
+    given_up: Mutex<Vec<AwsError>>,
     traffic: Arc<Traffic>,
     stop: Stop,
     limits: LogsLimits,
@@ -150,7 +153,9 @@ impl Service {
             client: Client::from_conf(config.build()),
             region: region.to_owned(),
             filter_rate: rate(),
-            query_rate: rate(),
+            start_rate: rate(),
+            results_rate: rate(),
+            given_up: Mutex::default(),
             traffic: Arc::clone(traffic),
             stop: aws.stop().clone(),
             limits: limits.clone(),
@@ -177,12 +182,16 @@ impl Service {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let rate = match action {
-            Action::StartQuery | Action::GetQueryResults | Action::StopQuery => &self.query_rate,
+            Action::StartQuery => &self.start_rate,
+            Action::GetQueryResults => &self.results_rate,
             _ => &self.filter_rate,
         };
         let mut backoff = self.limits.first_backoff;
         for attempt in 1.. {
             let sent = self.unless_stopped(rate.turn()).await?;
+            if let Some(error) = self.given_up(action) {
+                return Err(Cut::Failed(error));
+            }
             self.traffic.requests.fetch_add(1, Ordering::Relaxed);
             let error = match self.unless_stopped(send()).await? {
                 Ok(answer) => {
@@ -196,13 +205,24 @@ impl Service {
             let is_hopeless = fault == Fault::Throttled
                 && rate.throttled(sent) > self.limits.attempts.saturating_mul(HOPELESS);
             if is_hopeless || attempt >= fault.attempts(&self.limits) {
-                return Err(Cut::Failed(after(attempt, AwsError::from_sdk(&error, action, resource))));
+                let error = after(attempt, AwsError::from_sdk(&error, action, resource));
+                if is_hopeless {
+                    self.given_up.lock().unwrap_or_else(PoisonError::into_inner).push(error.clone());
+                }
+                return Err(Cut::Failed(error));
             }
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             self.pause(backoff).await?;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
         Err(Cut::Stopped)
+    }
+
+    fn given_up(&self, action: Action) -> Option<AwsError> {
+        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_this =
+            |error: &&AwsError| matches!(error, AwsError::Failed { action: of, .. } if *of == action);
+        given_up.iter().find(is_this).cloned()
     }
 
     pub(super) async fn pause(&self, duration: Duration) -> Result<(), Cut> {

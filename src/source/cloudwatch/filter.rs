@@ -1,6 +1,6 @@
 //! One slice of a log group of class Standard: every page of `FilterLogEvents`, however many of them are empty.
 //!
-//! Facts: CloudWatch Logs API reference, "FilterLogEvents". Pages end with a missing token only. `startTime` and `endTime`
+//! Facts: CloudWatch Logs API reference, `FilterLogEvents`. Pages end with a missing token only. `startTime` and `endTime`
 //! are both inclusive. Results come by event time.
 
 use std::collections::{HashSet, VecDeque};
@@ -94,7 +94,7 @@ impl Group {
                 let request = self.service.client.filter_log_events();
                 let request = match &target.identifier {
                     Some(arn) => request.log_group_identifier(arn),
-                    None => request.log_group_name(&self.group.name),
+                    None => request.log_group_name(&self.id.name),
                 };
                 let pattern = Some(pattern.to_owned()).filter(|pattern| !pattern.is_empty());
                 request

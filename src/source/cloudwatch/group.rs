@@ -59,7 +59,7 @@ impl fmt::Display for LogGroup {
     }
 }
 
-/// 1 to 512 of `a-zA-Z0-9_-/.#` (CloudWatch Logs API reference, CreateLogGroup).
+/// 1 to 512 of `a-zA-Z0-9_-/.#` (CloudWatch Logs API reference, `CreateLogGroup`).
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/.#".contains(&byte);
     (1..=512).contains(&name.len()) && name.bytes().all(allowed)

@@ -1,14 +1,14 @@
 //! One slice of a log group of class Infrequent Access, which only Logs Insights reads: a query that stays below the most
 //! rows it may answer, or the slice is asked for in halves.
 //!
-//! Facts: CloudWatch Logs API reference, "StartQuery" and "GetQueryResults"; User Guide, "Log classes". Such groups have
+//! Facts: CloudWatch Logs API reference, `StartQuery` and `GetQueryResults`; User Guide, "Log classes". Such groups have
 //! no discovered fields, so queries use the message alone. A query costs by the bytes of the stretch of time it reads,
 //! whatever it answers: slices are no dearer than the whole, and asking again in halves reads a slice twice.
 
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::operation::get_query_results::GetQueryResultsOutput;
-use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
+use aws_sdk_cloudwatchlogs::types::{QueryStatistics, QueryStatus, ResultField};
 
 use super::call::Cut;
 use super::feed::Feed;
@@ -23,7 +23,7 @@ const PAGE_ROWS: usize = 10_000;
 /// The longest pause between two looks at a running query.
 const LONGEST_POLL: Duration = Duration::from_secs(2);
 /// Queries end after 60 minutes by themselves; one that has not is not waited for any longer.
-const LONGEST_QUERY: Duration = Duration::from_secs(65 * 60);
+const LONGEST_QUERY: Duration = Duration::from_mins(65);
 /// How long a query that is not needed any more may take to be stopped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows that a sample asks for.
@@ -109,7 +109,8 @@ impl Group {
         let whole = self.run(target, part, request, rows, take).await?;
         // Rows come by time. Of a single second all was answered when rows of the next one, which is asked for as
         // well, were.
-        if !whole && !(is_passed && part.halves().is_none()) {
+        let is_all = whole || (is_passed && part.halves().is_none());
+        if !is_all {
             return Ok(Answer::Full);
         }
         self.service.traffic().kept(kept);
@@ -151,7 +152,7 @@ impl Group {
                 let start = self.service.client.start_query();
                 let start = match &target.identifier {
                     Some(arn) => start.log_group_identifiers(arn),
-                    None => start.log_group_name(&self.group.name),
+                    None => start.log_group_name(&self.id.name),
                 };
                 // One more second, as the end is the beginning of its second: what is of the next slice is left out here.
                 let (from, to) = (range.from.0, range.to.0.saturating_add(1));
@@ -165,7 +166,7 @@ impl Group {
 
     async fn results(&self, query_id: &str, rows: i32, mut take: impl FnMut(Row<'_>)) -> Result<bool, Cut> {
         let mut page = self.completed(query_id).await?;
-        let matched = page.statistics().map_or(0.0, |statistics| statistics.records_matched());
+        let matched = page.statistics().map_or(0.0, QueryStatistics::records_matched);
         let (mut received, mut tokens) = (0_usize, Tokens::default());
         loop {
             self.show(&page, &mut take)?;

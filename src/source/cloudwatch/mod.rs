@@ -94,7 +94,7 @@ impl Default for LogsLimits {
             most_requests_per_second: 25.0,
             attempts: 10,
             first_backoff: Duration::from_millis(200),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             slices_at_once: 8,
             ahead_bytes: 64 * 1024 * 1024,
             rejects_in_memory: 32 * 1024 * 1024,

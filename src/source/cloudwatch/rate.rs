@@ -81,7 +81,7 @@ impl Pace {
     fn answered(&mut self) {
         self.throttled_in_a_row = 0;
         // Quickly to what the region allows, as most runs need few requests; once throttled, carefully.
-        let step = if self.halved.is_none() { 0.5 } else { 1.0 / self.per_second };
+        let step = if self.halved.is_none() { 1.0 } else { 1.0 / self.per_second };
         self.per_second = (self.per_second + step).min(self.most_per_second);
     }
 

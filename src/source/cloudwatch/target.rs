@@ -24,7 +24,7 @@ pub enum LogGroupClass {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) service: Arc<Service>,
-    pub(super) group: LogGroup,
+    pub(super) id: LogGroup,
     /// What messages call it.
     pub(super) name: String,
     /// A failure is kept too: every slice would run into it again.
@@ -44,7 +44,7 @@ pub(super) struct Target {
 impl Group {
     pub(super) fn new(service: Arc<Service>, group: LogGroup) -> Self {
         let name = group.to_string();
-        Self { service, group, name, target: OnceCell::new() }
+        Self { service, id: group, name, target: OnceCell::new() }
     }
 
     /// What could not be found out about it, once it was asked.
@@ -82,16 +82,16 @@ impl Group {
                     self.name,
                     Action::DescribeLogGroups.iam_name()
                 );
-                let identifier = self.group.identifier(&self.service.region);
+                let identifier = self.id.identifier(&self.service.region);
                 return Ok(Target { class: LogGroupClass::Standard, identifier, note: Some(note) });
             }
             Err(cut) => return Err(cut),
         }
         // A group of another account that this one monitors.
-        if let Some(account) = &self.group.account_id
+        if let Some(account) = &self.id.account_id
             && let Ok(Some(class)) = self.describe(Some(account)).await
         {
-            let identifier = self.group.identifier(&self.service.region);
+            let identifier = self.id.identifier(&self.service.region);
             return Ok(Target { class, identifier, note: None });
         }
         Err(Cut::Failed(AwsError::NotFound { resource: format!("{} in {}", self.name, self.service.region) }))
@@ -105,7 +105,7 @@ impl Group {
                 .service
                 .call(Action::DescribeLogGroups, &self.name, || {
                     let request = self.service.client.describe_log_groups();
-                    let request = request.log_group_name_prefix(&self.group.name);
+                    let request = request.log_group_name_prefix(&self.id.name);
                     let request = match linked_account {
                         Some(account) => request.account_identifiers(account).include_linked_accounts(true),
                         None => request,
@@ -127,11 +127,11 @@ impl Group {
     /// The results are of all groups whose names begin so, and may be of other accounts.
     fn is_this(&self, found: &Described) -> bool {
         let account = found.arn().and_then(|arn| arn.split(':').nth(4));
-        let is_its_account = match (&self.group.account_id, account) {
+        let is_its_account = match (&self.id.account_id, account) {
             (Some(wanted), Some(account)) => wanted == account,
             _ => true,
         };
-        found.log_group_name() == Some(&self.group.name) && is_its_account
+        found.log_group_name() == Some(&self.id.name) && is_its_account
     }
 }
 

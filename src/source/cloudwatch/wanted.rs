@@ -131,7 +131,7 @@ fn query(interfaces: &BTreeSet<&str>) -> Request {
     let mut clauses = format!("| filter @message like /{}/", NOT_REJECTED.join("|"));
     if interfaces.len() <= MOST_IN_QUERY && interfaces.iter().all(|interface| is_interface_id(interface)) {
         let names: Vec<_> = interfaces.iter().copied().collect();
-        clauses.push_str(&format!(" | filter @message like /{}/", names.join("|")));
+        clauses = format!("{clauses} | filter @message like /{}/", names.join("|"));
     }
     Request::whole(clauses)
 }
