@@ -18,16 +18,12 @@ pub struct Diagnose {
     pub sources: Vec<String>,
     /// Whether the network configuration is asked of EC2: no snapshot is given, and AWS is to be talked to anyway.
     pub live_network: bool,
-    /// How to reach AWS.
-    pub aws: AwsOptions,
-    /// When the run began.
-    pub now: Timestamp,
-    /// Keep reading.
-    pub follow: bool,
-    /// How long after one reading the next begins, then.
-    pub follow_interval_seconds: i64,
     /// Files and directories with the network configuration.
     pub snapshots: Vec<PathBuf>,
+    /// How to reach AWS.
+    pub aws: AwsOptions,
+    /// Keep reading, with a pause of so many seconds between one time and the next.
+    pub follow_seconds: Option<i64>,
     /// First moment of interest.
     pub since: Option<Timestamp>,
     /// First moment no longer of interest.

@@ -18,8 +18,8 @@ const PLAIN_WIDTH: usize = 100;
 pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
     let stop = interrupt::listen()?;
     let mut session = Session::new(config, &stop)?;
-    if config.follow {
-        return follow::run(config, &mut session, &stop);
+    if let Some(interval_seconds) = config.follow_seconds {
+        return follow::run(config, &mut session, &stop, interval_seconds);
     }
     let diagnosis = session.diagnose(Window { since: config.since, until: config.until })?;
     if config.strict {

@@ -1,4 +1,4 @@
-//! What DescribeFlowLogs says of one flow log, in the terms of what can be read of it.
+//! What `DescribeFlowLogs` says of one flow log, in the terms of what can be read of it.
 
 use crate::aws::FlowLog;
 use crate::source::cloudwatch::LogGroup;

@@ -24,7 +24,7 @@ use crate::source::Stop;
 const OVERLAP_SECONDS: i64 = 30 * 60;
 
 /// How long the network configuration is taken to stay as it is.
-const NETWORK_FRESH: Duration = Duration::from_secs(300);
+const NETWORK_FRESH: Duration = Duration::from_mins(5);
 
 /// How often a request to stop is looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -71,7 +71,12 @@ struct News {
 }
 
 /// Goes on until it is interrupted.
-pub(super) fn run(config: &Diagnose, session: &mut Session<'_>, stop: &Stop) -> anyhow::Result<Outcome> {
+pub(super) fn run(
+    config: &Diagnose,
+    session: &mut Session<'_>,
+    stop: &Stop,
+    interval_seconds: i64,
+) -> anyhow::Result<Outcome> {
     let mut told = Told::default();
     let mut since = config.since;
     let mut network_asked = Instant::now();
@@ -83,7 +88,7 @@ pub(super) fn run(config: &Diagnose, session: &mut Session<'_>, stop: &Stop) -> 
             // The next round reads over this one's time again.
             Err(error) => eprintln!("warning: {}", report::escape_for_terminal(&format!("{error:#}"))),
         }
-        if wait(stop, config.follow_interval_seconds) {
+        if wait(stop, interval_seconds) {
             // What was still to come was not read.
             return Ok(Outcome::Incomplete);
         }

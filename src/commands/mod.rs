@@ -7,6 +7,7 @@ mod flow_log;
 mod follow;
 mod interrupt;
 mod live_network;
+mod log_group;
 mod present;
 mod selection;
 mod session;

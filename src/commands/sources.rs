@@ -7,19 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, bail};
 
 use super::flow_log::{Destination, delivery_failure, name_of, shortcomings};
+use super::log_group::{Delivered, LogGroupRead};
 use super::watch::Watch;
 use crate::aws::{Aws, AwsError, FlowLog};
 use crate::config::Diagnose;
 use crate::net::Timestamp;
-use crate::pipeline::{ReadOptions, rejected_spans};
+use crate::pipeline::ReadOptions;
 use crate::report::view::Requests;
-use crate::source::cloudwatch::{CloudWatch, LogGroup, LogsLimits, Needed, TimeRange};
+use crate::source::cloudwatch::{CloudWatch, LogGroup, LogsLimits};
 use crate::source::s3::{FlowLogDelivery, S3, S3Limits, S3Listing, S3Location, Wanted};
 use crate::source::{Discovery, ObjectName, Stop, discover, is_live};
 
 /// How far a record's packets may lie beyond what its times say, besides the match window: the longest aggregation
 /// interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
-const LONGEST_RECORD_SECONDS: i64 = 720;
+pub(super) const LONGEST_RECORD_SECONDS: i64 = 720;
 
 /// Sources of one run, or of the rounds of one that follows.
 pub(super) struct Sources<'a> {
@@ -101,7 +102,7 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        let mut groups: BTreeMap<LogGroup, Vec<String>> = BTreeMap::new();
+        let mut groups: BTreeMap<LogGroup, Delivered> = BTreeMap::new();
         if self.config.sources.is_empty() {
             self.flow_logs(window, &mut groups, &mut found, watch)?;
         }
@@ -113,9 +114,10 @@ impl<'a> Sources<'a> {
                 groups.entry(log_group(source)?).or_default();
             }
         }
-        for (group, log_formats) in groups {
-            self.log_group(&group, log_formats, window, options, &mut found, watch)?;
+        for (group, delivered) in groups {
+            self.log_group(&group, &delivered, window, options, &mut found, watch)?;
         }
+        found.warnings.extend(self.logs.iter().flat_map(CloudWatch::notes));
         found.finish(&self.config.sources)
     }
 
@@ -123,7 +125,7 @@ impl<'a> Sources<'a> {
     fn flow_logs(
         &mut self,
         window: Window,
-        groups: &mut BTreeMap<LogGroup, Vec<String>>,
+        groups: &mut BTreeMap<LogGroup, Delivered>,
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
@@ -163,7 +165,9 @@ impl<'a> Sources<'a> {
                     }
                     Destination::LogGroup(name) => {
                         let group = LogGroup { region: Some(region.clone()), name, account_id: None };
-                        let formats = groups.entry(group).or_default();
+                        let delivered = groups.entry(group).or_default();
+                        delivered.accepted |= flow_log.traffic_type.as_deref() != Some("REJECT");
+                        let formats = &mut delivered.log_formats;
                         if let Some(own) = flow_log.log_format.as_ref().filter(|own| !formats.contains(own)) {
                             formats.push(own.clone());
                         }
@@ -202,6 +206,24 @@ impl<'a> Sources<'a> {
             && admits(&filters.interface_ids, "eni-")
     }
 
+    fn log_group(
+        &mut self,
+        group: &LogGroup,
+        delivered: &Delivered,
+        window: Window,
+        options: &ReadOptions,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<()> {
+        let aws = self.aws()?;
+        let limits = LogsLimits::for_memory(self.config.memory_limit_bytes);
+        let logs = self.logs.get_or_insert_with(|| CloudWatch::new(&aws, limits)).clone();
+        found.regions.extend(group.region.clone().or_else(|| aws.regions().first().cloned()));
+        let match_window_seconds = self.config.match_window_seconds;
+        LogGroupRead { logs: &logs, group, delivered, match_window_seconds }
+            .find(window, options, found, watch)
+    }
+
     fn bucket(
         &mut self,
         location: &S3Location,
@@ -237,107 +259,11 @@ impl<'a> Sources<'a> {
             Err(error) => found.fail(name, error),
         }
     }
-
-    /// Rejected records first, then the others of the same interfaces and times.
-    fn log_group(
-        &mut self,
-        group: &LogGroup,
-        log_formats: Vec<String>,
-        window: Window,
-        options: &ReadOptions,
-        found: &mut Found,
-        watch: &mut Watch,
-    ) -> anyhow::Result<()> {
-        let aws = self.aws()?;
-        let limits = LogsLimits::for_memory(self.config.memory_limit_bytes);
-        let logs = self.logs.get_or_insert_with(|| CloudWatch::new(&aws, limits)).clone();
-        let name = group.to_string();
-        let until = window.until.unwrap_or(self.config.now.max(now()));
-        let since = window.since.unwrap_or(until.plus_seconds(-3600));
-        // An event's time is its record's `start`, and a record that ends in the window may have begun before it.
-        let range = TimeRange { from: since.plus_seconds(-LONGEST_RECORD_SECONDS), to: until };
-        let fetched = logs.rejects(group, range, &mut |progress| {
-            watch.say(&format!("{name}: {} events with REJECT", progress.events));
-        });
-        let mut fetched = match fetched {
-            Ok(fetched) => fetched,
-            Err(error) => return found.fail(name, error),
-        };
-        fetched.object.log_formats.clone_from(&log_formats);
-        let before = self.config.match_window_seconds + LONGEST_RECORD_SECONDS;
-        let (spans, decoded) =
-            rejected_spans(&fetched.object, options, before, self.config.match_window_seconds);
-        if let Some(error) = decoded.error.filter(|_| fetched.cut_off.is_none()) {
-            bail!("{name}: {error}");
-        }
-        let needed: Vec<_> = spans
-            .by_interface
-            .into_iter()
-            .map(|(interface_id, spans)| Needed {
-                interface_id: String::from_utf8_lossy(&interface_id).into_owned(),
-                spans: spans.iter().map(|span| TimeRange { from: span.start, to: span.end }).collect(),
-            })
-            .collect();
-        if let Some(reason) = fetched.cut_off {
-            found.discovery.unreadable.push((name.clone(), reason));
-        }
-        self.look_at_the_rest(&logs, group, range, &name, fetched.events, found)?;
-        found.notes.push(format!(
-            "{name}: the {} events that say REJECT, then the other records of {} within reach of \
-             them; no other accepted record there can be the request to one of these replies",
-            fetched.events,
-            match needed.len() {
-                1 => "the one interface".to_owned(),
-                interfaces => format!("the {interfaces} interfaces"),
-            }
-        ));
-        let mut others = logs.others(group, &needed);
-        for object in &mut others {
-            object.log_formats.clone_from(&log_formats);
-        }
-        found.regions.extend(group.region.clone().or_else(|| aws.regions().first().cloned()));
-        found.discovery.objects.push(fetched.object);
-        found.discovery.objects.append(&mut others);
-        Ok(())
-    }
-
-    /// Whether there are accepted records at all, which are read only around rejected ones: a group of rejects alone says
-    /// less, and one that holds no flow logs says nothing.
-    fn look_at_the_rest(
-        &self,
-        logs: &CloudWatch,
-        group: &LogGroup,
-        range: TimeRange,
-        name: &str,
-        rejects: u64,
-        found: &mut Found,
-    ) -> anyhow::Result<()> {
-        let events = match logs.sample(group, range) {
-            Ok(events) => events,
-            Err(error) => return found.fail(name.to_owned(), error),
-        };
-        let has_word = |word: &str| {
-            let is_word = |c: char| c.is_ascii_alphanumeric();
-            events.iter().any(|event| event.split(|c| !is_word(c)).any(|token| token == word))
-        };
-        if has_word("ACCEPT") {
-            found.accepted_unread = true;
-        } else if rejects == 0 && !events.is_empty() && !has_word("NODATA") && !has_word("SKIPDATA") {
-            found.warnings.push(format!("{name} holds events, but none that looks like a flow log record"));
-        } else if rejects == 0 && events.is_empty() {
-            found.warnings.push(format!("{name} holds no event of this time"));
-        }
-        Ok(())
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_second())
 }
 
 impl Found {
     /// Keeps the failure of one source for later, unless nothing else can succeed either.
-    fn fail(&mut self, name: String, error: AwsError) -> anyhow::Result<()> {
+    pub(super) fn fail(&mut self, name: String, error: AwsError) -> anyhow::Result<()> {
         if error.is_fatal() {
             return Err(error.into());
         }

@@ -110,7 +110,7 @@ mod tests {
         let waits: Vec<_> = (0..7).map(|_| pace.reserve(now).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 200, 400]);
         // A long pause does not save up more than a burst.
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!((0..6).filter(|_| pace.reserve(later).is_zero()).count(), 5);
     }
 
