@@ -227,7 +227,9 @@ impl DiagnoseArgs {
         }
         let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
         let aws = self.aws.into_options();
-        let live_network = self.snapshot.is_empty() && (live || aws != AwsOptions::default());
+        // EC2 answers nobody who does not sign.
+        let live_network =
+            self.snapshot.is_empty() && !aws.no_sign_request && (live || aws != AwsOptions::default());
         if !nacl.is_empty() && self.snapshot.is_empty() && !live_network {
             return Err(usage(
                 "--nacl needs --snapshot, or --region to ask AWS: only the configuration says which interfaces are \
@@ -342,6 +344,7 @@ mod tests {
             (&["cloudwatch://group", "logs"], hour, true),
             (&["--snapshot", "s.json"], hour, false),
             (&["--since", "2h"], Some(Timestamp(1_000_000 - 7200)), true),
+            (&["s3://bucket", "--no-sign-request", "--region", "eu-west-1"], hour, false),
             (&["logs"], None, false),
             (&["logs", "--region", "eu-west-1"], None, true),
             (&["logs", "--region", "eu-west-1", "--snapshot", "s.json"], None, false),
