@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::flow_log::{Destination, delivery_failure, name_of, shortcomings};
 use super::log_group::{Delivered, LogGroupRead};
 use super::watch::Watch;
-use crate::aws::{Aws, AwsError, FlowLog};
+use crate::aws::{Aws, AwsError, AwsOptions, FlowLog};
 use crate::config::Diagnose;
 use crate::net::Timestamp;
 use crate::pipeline::ReadOptions;
@@ -62,9 +62,22 @@ impl<'a> Sources<'a> {
         if let Some(aws) = &self.aws {
             return Ok(aws.clone());
         }
-        let aws = Aws::connect(&self.config.aws, &self.stop)?;
+        let options = &self.config.aws;
+        let aws = match Aws::connect(options, &self.stop) {
+            // A bucket is found from any region, and its objects tell theirs; the AWS CLI begins there too.
+            Err(AwsError::NoRegion) if self.reads_buckets_only() => {
+                let regions = vec!["us-east-1".to_owned()];
+                Aws::connect(&AwsOptions { regions, ..options.clone() }, &self.stop)?
+            }
+            connected => connected?,
+        };
         self.aws = Some(aws.clone());
         Ok(aws)
+    }
+
+    fn reads_buckets_only(&self) -> bool {
+        let mut live = self.config.sources.iter().filter(|source| is_live(source)).peekable();
+        live.peek().is_some() && live.all(|source| source.starts_with("s3://"))
     }
 
     /// Requests made so far for records.
