@@ -174,7 +174,10 @@ impl<'a> Sources<'a> {
                                 .hive_compatible_partitions,
                             per_hour_partition: flow_log.destination_options.per_hour_partition,
                         };
-                        self.bucket(&location, window, Some(delivery), found, watch)?;
+                        let asked = self.bucket(&location, window, Some(delivery), found, watch)?;
+                        if asked == Some(0) || is_younger(flow_log, window) {
+                            self.other_deliveries(&location, (flow_log, region), window, found, watch)?;
+                        }
                     }
                     Destination::LogGroup(name) => {
                         let group = LogGroup { region: Some(region.clone()), name, account_id: None };
@@ -237,6 +240,45 @@ impl<'a> Sources<'a> {
             .find(window, options, found, watch)
     }
 
+    /// A flow log cannot be changed, only made anew under another id: what delivered to the same place before it, for the
+    /// same account and region, is as good.
+    fn other_deliveries(
+        &mut self,
+        location: &S3Location,
+        (flow_log, region): (&FlowLog, &str),
+        window: Window,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<()> {
+        let Ok(account_id) = self.aws()?.account_id() else { return Ok(()) };
+        let base = location.prefix.trim_end_matches('/');
+        let slash = if base.is_empty() { "" } else { "/" };
+        let before = found.discovery.objects.len();
+        let hive =
+            |service: &str| format!("aws-account-id={account_id}/{service}=vpcflowlogs/aws-region={region}");
+        for folder in [format!("{account_id}/vpcflowlogs/{region}"), hive("aws-service"), hive("service")] {
+            let prefix = format!("{base}{slash}AWSLogs/{folder}/");
+            let location = S3Location { bucket: location.bucket.clone(), prefix };
+            // Nothing there is no failure: there is one of these folders or another.
+            if let Ok(listing) = self.list(&location, window, None, watch)? {
+                found.take(listing);
+            }
+        }
+        let more = found.discovery.objects.len() - before;
+        if more > 0 {
+            found.notes.push(format!(
+                "{}: {more} objects that flow logs before it delivered to the same place are read too",
+                name_of(flow_log)
+            ));
+        } else if before == 0 {
+            found
+                .warnings
+                .push(format!("{} has delivered nothing to {location} for this time", name_of(flow_log)));
+        }
+        Ok(())
+    }
+
+    /// Lists a location. Gives how many objects it stands for, unless it cannot be listed.
     fn bucket(
         &mut self,
         location: &S3Location,
@@ -244,37 +286,60 @@ impl<'a> Sources<'a> {
         flow_log: Option<FlowLogDelivery>,
         found: &mut Found,
         watch: &mut Watch,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<usize>> {
+        let is_named = flow_log.is_none();
+        match self.list(location, window, flow_log, watch)? {
+            Ok(listing) => {
+                let objects = listing.objects.len() + listing.already_listed;
+                if is_named && objects == 0 && listing.unreadable.is_empty() {
+                    found.warnings.push(format!("{location} holds no flow log object for this time"));
+                }
+                found.take(listing);
+                Ok(Some(objects))
+            }
+            Err(error) => found.fail(location.to_string(), error).map(|()| None),
+        }
+    }
+
+    fn list(
+        &mut self,
+        location: &S3Location,
+        window: Window,
+        flow_log: Option<FlowLogDelivery>,
+        watch: &mut Watch,
+    ) -> Result<Result<S3Listing, AwsError>, AwsError> {
         let aws = self.aws()?;
         let limits = S3Limits::for_cores(self.config.threads, self.config.memory_limit_bytes);
         let s3 = self.s3.get_or_insert_with(|| S3::new(&aws, limits));
-        let name = format!("s3://{}/{}", location.bucket, location.prefix);
-        watch.say(&format!("listing {name}"));
+        watch.say(&format!("listing {location}"));
         let reach = self.config.match_window_seconds + LONGEST_RECORD_SECONDS;
         let wanted = Wanted {
             earliest: window.since.map(|since| since.plus_seconds(-reach)),
             latest: window.until.map(|until| until.plus_seconds(reach)),
             flow_log,
         };
-        match s3.list(location, &wanted) {
-            Ok(S3Listing { objects, passed_over, notes, unreadable, already_listed }) => {
-                if objects.is_empty() && unreadable.is_empty() && already_listed == 0 {
-                    found.warnings.push(format!("{name} holds no flow log object for this time"));
-                }
-                let names = objects.iter().filter_map(|object| object.name.rsplit('/').next());
-                found.regions.extend(names.filter_map(ObjectName::parse).map(|name| name.region));
-                found.discovery.objects.extend(objects);
-                found.discovery.passed_over.extend(passed_over);
-                found.discovery.unreadable.extend(unreadable);
-                found.warnings.extend(notes);
-                Ok(())
-            }
-            Err(error) => found.fail(name, error),
-        }
+        Ok(s3.list(location, &wanted))
     }
 }
 
+/// Whether the flow log was made after the beginning of the window.
+fn is_younger(flow_log: &FlowLog, window: Window) -> bool {
+    let created = flow_log.creation_time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
+    matches!((created, window.since), (Some(created), Some(since)) if created > since)
+}
+
 impl Found {
+    /// Takes over what a location stands for.
+    fn take(&mut self, listing: S3Listing) {
+        let S3Listing { objects, passed_over, notes, unreadable, .. } = listing;
+        let names = objects.iter().filter_map(|object| object.name.rsplit('/').next());
+        self.regions.extend(names.filter_map(ObjectName::parse).map(|name| name.region));
+        self.discovery.objects.extend(objects);
+        self.discovery.passed_over.extend(passed_over);
+        self.discovery.unreadable.extend(unreadable);
+        self.warnings.extend(notes);
+    }
+
     /// Keeps the failure of one source for later, unless nothing else can succeed either.
     pub(super) fn fail(&mut self, name: String, error: AwsError) -> anyhow::Result<()> {
         if error.is_fatal() {

@@ -1,6 +1,6 @@
 """The sample incident in an account of moto: the network, its flow log and what the flow log delivered.
 
-    incident.py ENDPOINT ACCOUNT REGION cloudwatch|s3 SAMPLE_FOLDER OUT_FOLDER
+    incident.py ENDPOINT ACCOUNT REGION cloudwatch|s3|s3-remade SAMPLE_FOLDER OUT_FOLDER
 
 The ids are moto's own, and the times are moved to end a few minutes ago, because CloudWatch Logs refuses old events. The
 records as delivered are also written below OUT_FOLDER, as AWS delivers them to S3. Prints one JSON object: credentials of
@@ -41,7 +41,9 @@ def main(endpoint, account, region, destination, sample, out):
         flow_log = create_flow_log(connect("ec2"), ids, account, LogDestinationType="s3", LogDestination=arn)
 
     shift = int(time.time()) // FIVE_MINUTES * FIVE_MINUTES - FIVE_MINUTES - SAMPLE_END
-    objects = delivered(sample, ids, shift, account, region, flow_log)
+    # A flow log that was made anew has another id than the one that delivered before it.
+    author = "fl-0be40e00000000000" if destination == "s3-remade" else flow_log
+    objects = delivered(sample, ids, shift, account, region, author)
     for key, lines in objects.items():
         path = pathlib.Path(out) / key
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ pub const REGION: &str = "eu-west-1";
 pub enum Destination {
     CloudWatch,
     S3,
+    /// S3, but what is there was delivered by the flow log that this one took the place of.
+    S3Remade,
 }
 
 /// One account with the incident in it. Each test has an account of its own: moto keeps them apart.
@@ -32,6 +34,7 @@ impl Incident {
         let destination = match destination {
             Destination::CloudWatch => "cloudwatch",
             Destination::S3 => "s3",
+            Destination::S3Remade => "s3-remade",
         };
         let out = delivered.at("");
         let arguments = [&endpoint, account, REGION, destination, "sample-logs/allow-all-removed", &out];

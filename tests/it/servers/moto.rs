@@ -102,6 +102,17 @@ fn a_bare_command_reads_a_flow_log_that_delivers_to_s3() {
     }
 }
 
+/// A flow log's format cannot be changed, so it is deleted and made anew: what the old one delivered still counts.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn what_an_earlier_flow_log_delivered_to_the_same_place_is_read() {
+    let incident = Incident::new("210000000007", &Destination::S3Remade);
+    let found = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    expect_causes(&found, &incident);
+    let notes = found["notes"].to_string();
+    assert!(notes.contains("flow logs before it"), "{notes}");
+}
+
 /// Every region named is asked: one without a flow log beside the one that has it changes nothing, and alone is said.
 #[test]
 #[ignore = "needs the servers that tests/with-servers starts"]
