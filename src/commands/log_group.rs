@@ -52,6 +52,13 @@ impl LogGroupRead<'_> {
         });
         let mut fetched = match fetched {
             Ok(fetched) => fetched,
+            Err(AwsError::NotFound { resource }) if self.is_discovered() => {
+                let reason = format!(
+                    "{resource}: does not exist; its flow log makes it with the first record it delivers there"
+                );
+                found.discovery.unreadable.push((name, reason));
+                return Ok(());
+            }
             Err(error) => return found.fail(name, error),
         };
         fetched.object.log_formats.clone_from(&self.delivered.log_formats);
@@ -73,6 +80,11 @@ impl LogGroupRead<'_> {
         }
         found.discovery.objects.push(fetched.object);
         Ok(())
+    }
+
+    /// Found by a flow log, not named on the command line.
+    fn is_discovered(&self) -> bool {
+        self.delivered.accepted || !self.delivered.log_formats.is_empty()
     }
 
     /// Looks at a few events beside the rejected ones, which stand for all that are not read: whether there are accepted
@@ -186,7 +198,9 @@ fn note(name: &str, rejects: u64, interfaces: usize) -> String {
         format!("the {rejects} events that say")
     };
     let interfaces = match interfaces {
-        0 => return format!("{name}: {events} REJECT; none of them counts here, so no other was read"),
+        0 => {
+            return format!("{name}: {events} REJECT; none of them can be judged here, so no other was read");
+        }
         1 => "the one interface".to_owned(),
         interfaces => format!("the {interfaces} interfaces"),
     };
@@ -203,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_was_read_is_said_with_its_reason() {
-        assert!(note("g", 3, 0).contains("none of them counts"));
+        assert!(note("g", 3, 0).contains("none of them can be judged"));
         assert!(
             note("g", 1, 1)
                 .starts_with("g: the one event that says REJECT, and the other records of the one")

@@ -213,7 +213,7 @@ impl<'a> Sources<'a> {
         }
         if wanted == 0 && found.failed.is_empty() {
             bail!(
-                "none of the {seen} flow logs in {} can hold records of what is asked for\nhint: \
+                "no flow log in {} can hold records of what is asked for; there are {seen}\nhint: \
                  `aws ec2 describe-flow-logs` lists them; give --region for another region, or fewer filters",
                 aws.regions().join(", ")
             );

@@ -151,6 +151,8 @@ impl<'a> Wording<'a> {
         let Diagnosis { input, network_config, .. } = self.diagnosis;
         let verdict = if input.records == 0 && input.filtered > 0 {
             "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
+        } else if input.records == 0 && input.malformed > 0 {
+            "Nothing to judge: no line of the input can be read as an ACCEPT or REJECT record.".to_owned()
         } else if input.rejected == 0 && input.rejects_unrecorded {
             "Nothing to judge: a flow log here records ACCEPT only, so its rejects cannot be seen.".to_owned()
         } else if input.records == 0 && input.accepted_unread {

@@ -100,7 +100,8 @@ impl Material<'_> {
         }
         if members().any(|one| self.places.of(self.conversations[one.index].interface).subnet_is_inferred) {
             reasons.push(
-                "an interface is not in the snapshot; its subnet was inferred from its address".to_owned(),
+                "an interface is not in the network configuration; its subnet was inferred from its address"
+                    .to_owned(),
             );
         }
         Some(reasons.join("; ")).filter(|reason| !reason.is_empty())

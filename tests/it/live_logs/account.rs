@@ -126,7 +126,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_read() {
         ("fl-4", "Rate limited"),
         ("fl-5", "Unknown error"),
         ("fl-6", "Firehose"),
-        ("/absent", "does not exist"),
+        ("/absent", "does not exist; its flow log makes it"),
         ("s3://gone", "does not exist"),
         ("/delivery", "class DELIVERY holds no events to read"),
     ] {
@@ -173,7 +173,7 @@ fn flow_logs_of_other_places_are_no_answer() {
     for (flow_logs, arguments) in [(&vpc_2, &["--vpc", "vpc-1"][..]), (&tgw, &[])] {
         let (ended, cloud) = ask(of(flow_logs, timeout(40_000, 100).to_vec()), arguments);
         ended
-            .expect(2, &["none of the 1 flow logs in eu-west-1 can hold records of what is asked for"])
+            .expect(2, &["no flow log in eu-west-1 can hold records of what is asked for; there are 1"])
             .expect_no_output();
         assert_eq!(cloud.stub.requests().len(), 1, "nothing is read");
     }
@@ -231,6 +231,7 @@ fn formats_that_cannot_be_told_apart_are_not_guessed_at() {
         "{ended}"
     );
     assert_eq!(document["input"]["malformed"], 2, "the rejected ones; the others are not needed: {ended}");
+    assert_eq!(document["summary"]["complete"], false);
 }
 
 /// What a group is decides how it is read, and whether.
