@@ -189,12 +189,12 @@ impl fmt::Display for Detail {
                      an ACL that was different at the time",
                 )
             }
-            Self::NoConfiguration => f.write_str("no network ACL is known: no network configuration was given"),
+            Self::NoConfiguration => f.write_str("no network ACL is known: there is no network configuration"),
             Self::NoNetworkAcl(fact) => fact.fmt(f),
             Self::DirectionUnknown(interface) => write!(
                 f,
                 "the direction is unknown: the format has no flow-direction field and the own address of {interface} \
-                 is neither in the snapshot nor clear from its records"
+                 is neither in the network configuration nor clear from its records"
             ),
             Self::IcmpTypeUnknown => {
                 f.write_str("a deny entry tests the ICMP type, which flow logs do not carry")

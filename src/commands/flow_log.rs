@@ -39,10 +39,18 @@ pub(super) fn name_of(flow_log: &FlowLog) -> String {
     format!("{} ({})", flow_log.flow_log_id, flow_log.resource_id)
 }
 
-/// Why a flow log cannot show everything.
-pub(super) fn shortcomings(flow_log: &FlowLog) -> Option<String> {
+/// Why a flow log cannot show everything, unless another one of `all` records the rest of the same resource.
+pub(super) fn shortcomings(flow_log: &FlowLog, all: &[FlowLog]) -> Option<String> {
     let name = name_of(flow_log);
-    match flow_log.traffic_type.as_deref() {
+    let own = flow_log.traffic_type.as_deref();
+    let completes = |other: &FlowLog| {
+        other.resource_id == flow_log.resource_id
+            && other.traffic_type.as_deref().is_some_and(|kind| Some(kind) != own)
+    };
+    if all.iter().any(completes) {
+        return None;
+    }
+    match own {
         Some("REJECT") => Some(format!(
             "{name} records REJECT only: where no other flow log covers its interfaces, requests cannot be seen"
         )),
@@ -101,6 +109,24 @@ mod tests {
         }
         let firehose = r#"{"FlowLogId":"fl-1","LogDestinationType":"kinesis-data-firehose","LogDestination":"arn:aws:firehose:x"}"#;
         assert!(matches!(Destination::of(&flow_log(firehose)), Destination::Other(_)));
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_said_unless_another_flow_log_of_the_resource_records_it() {
+        let of = |resource: &str, kind: &str| {
+            flow_log(&format!(r#"{{"FlowLogId":"fl-1","ResourceId":"{resource}","TrafficType":"{kind}"}}"#))
+        };
+        let (accept, reject, all) = (of("vpc-1", "ACCEPT"), of("vpc-1", "REJECT"), of("vpc-1", "ALL"));
+        let elsewhere = of("vpc-2", "ALL");
+        let said = |one: &FlowLog, others: &[&FlowLog]| {
+            let all: Vec<_> = others.iter().map(|other| (*other).clone()).chain([one.clone()]).collect();
+            shortcomings(one, &all)
+        };
+        assert!(said(&accept, &[&elsewhere]).is_some_and(|text| text.contains("ACCEPT only")));
+        assert!(said(&reject, &[&reject]).is_some_and(|text| text.contains("REJECT only")));
+        assert_eq!(said(&accept, &[&reject]), None);
+        assert_eq!(said(&reject, &[&all]), None);
+        assert_eq!(said(&all, &[]), None);
     }
 
     #[test]

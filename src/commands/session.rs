@@ -16,6 +16,7 @@ use crate::decode::Limits;
 use crate::pipeline::{ReadOptions, Reading, read};
 use crate::report::{brief, view::Diagnosis};
 use crate::source::Stop;
+use crate::source::cloudwatch::LogGroup;
 
 /// What stays between diagnoses.
 pub(super) struct Session<'a> {
@@ -45,11 +46,17 @@ impl<'a> Session<'a> {
     pub(super) fn diagnose(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
         let stop = self.stop.clone();
         let found = super::interrupt::before_anything_is_known(&stop, || {
+            let takes_regions_from_inputs = self.config.aws.regions.is_empty();
+            if takes_regions_from_inputs {
+                self.network.set_regions(&regions_named(&self.config.sources));
+            }
             self.cover_what_filters_need()?;
             let options = self.read_options(window);
             let found = self.sources.find(window, &options, &mut self.watch)?;
-            if self.config.aws.regions.is_empty() {
+            if takes_regions_from_inputs {
                 self.network.set_regions(&found.regions);
+                // The filters go by the configuration of those regions.
+                self.cover_what_filters_need()?;
             }
             Ok::<_, anyhow::Error>(found)
         })?;
@@ -112,6 +119,12 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Regions that log groups are named with, where all sources are such.
+fn regions_named(sources: &[String]) -> BTreeSet<String> {
+    let region = |source: &String| LogGroup::parse(source)?.region;
+    sources.iter().map(region).collect::<Option<_>>().unwrap_or_default()
+}
+
 fn attribute(
     config: &Diagnose,
     network: &Network,
@@ -119,12 +132,14 @@ fn attribute(
     window: Window,
     mut reading: Reading,
 ) -> Diagnosis {
+    let span = &mut reading.correlated.span;
+    *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);
     let places = Places::new(&reading.correlated.interfaces, network.config());
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;
-    let reject_only = !accepted_somewhere && reading.correlated.counts.filtered == 0;
+    let reject_only = !accepted_somewhere && reading.correlated.counts.filtered_accepted == 0;
     let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
     for (conversation, mut one) in possible {
         one.index = conversations.len();

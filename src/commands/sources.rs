@@ -11,6 +11,7 @@ use super::log_group::{Delivered, LogGroupRead};
 use super::watch::Watch;
 use crate::aws::{Aws, AwsError, AwsOptions, FlowLog};
 use crate::config::Diagnose;
+use crate::correlate::Span;
 use crate::net::Timestamp;
 use crate::pipeline::ReadOptions;
 use crate::report::view::Requests;
@@ -48,6 +49,12 @@ pub(super) struct Found {
     pub(super) notes: Vec<String>,
     /// Sources hold accepted records beyond those that are read.
     pub(super) accepted_unread: bool,
+    /// A flow log records ACCEPT only, and no other one records what is rejected there.
+    pub(super) rejects_unrecorded: bool,
+    /// Sources hold SKIPDATA records that are not read.
+    pub(super) losses_unread: bool,
+    /// Records that are not read lie at these moments.
+    times: Option<Span>,
     /// Sources that failed, of which one is the run's error if nothing else is there.
     failed: Vec<(String, AwsError)>,
 }
@@ -143,7 +150,7 @@ impl<'a> Sources<'a> {
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
         let aws = self.aws()?;
-        let mut seen = 0;
+        let (mut seen, mut wanted) = (0, 0);
         for region in aws.regions() {
             watch.say(&format!("looking for flow logs in {region}"));
             let flow_logs = match aws.flow_logs(region) {
@@ -156,10 +163,21 @@ impl<'a> Sources<'a> {
             found.regions.insert(region.clone());
             for flow_log in &flow_logs {
                 seen += 1;
+                if flow_log.resource_id.starts_with("tgw-") {
+                    found.warnings.push(format!(
+                        "{} logs a transit gateway, whose records tell of no rejects: it was not read",
+                        name_of(flow_log)
+                    ));
+                    continue;
+                }
                 if !self.is_wanted(flow_log) {
                     continue;
                 }
-                found.warnings.extend(shortcomings(flow_log));
+                wanted += 1;
+                if let Some(shortcoming) = shortcomings(flow_log, &flow_logs) {
+                    found.warnings.push(shortcoming);
+                    found.rejects_unrecorded |= flow_log.traffic_type.as_deref() == Some("ACCEPT");
+                }
                 if let Some(failure) = delivery_failure(flow_log) {
                     found.discovery.unreadable.push((name_of(flow_log), failure));
                 }
@@ -181,8 +199,11 @@ impl<'a> Sources<'a> {
                     }
                     Destination::LogGroup(name) => {
                         let group = LogGroup { region: Some(region.clone()), name, account_id: None };
-                        let delivered = groups.entry(group).or_default();
+                        let entry = groups.entry(group);
+                        let delivered =
+                            entry.or_insert_with(|| Delivered { accept_only: true, ..Delivered::default() });
                         delivered.accepted |= flow_log.traffic_type.as_deref() != Some("REJECT");
+                        delivered.accept_only &= flow_log.traffic_type.as_deref() == Some("ACCEPT");
                         let formats = &mut delivered.log_formats;
                         if let Some(own) = flow_log.log_format.as_ref().filter(|own| !formats.contains(own)) {
                             formats.push(own.clone());
@@ -206,6 +227,13 @@ impl<'a> Sources<'a> {
                 aws.regions().join(", ")
             );
         }
+        if wanted == 0 && found.failed.is_empty() {
+            bail!(
+                "no flow log in {} can hold records of what is asked for; there are {seen}\nhint: \
+                 `aws ec2 describe-flow-logs` lists them; give --region for another region, or fewer filters",
+                aws.regions().join(", ")
+            );
+        }
         Ok(())
     }
 
@@ -216,8 +244,7 @@ impl<'a> Sources<'a> {
         let admits = |wanted: &[String], kind: &str| {
             wanted.is_empty() || !resource.starts_with(kind) || wanted.contains(resource)
         };
-        !resource.starts_with("tgw-")
-            && admits(&filters.vpc_ids, "vpc-")
+        admits(&filters.vpc_ids, "vpc-")
             && admits(&filters.subnet_ids, "subnet-")
             && admits(&filters.interface_ids, "eni-")
     }
@@ -347,6 +374,22 @@ impl Found {
         }
         self.failed.push((name, error));
         Ok(())
+    }
+
+    /// There are records at the beginning and at the end of this span, whether or not they are read.
+    pub(super) fn note_times(&mut self, times: Option<Span>) {
+        self.times = match (self.times, times) {
+            (Some(a), Some(b)) => Some(a.union(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// The time that records are known of, of which those in `read` were read.
+    pub(super) fn times_known(&self, read: Span, window: Window) -> Span {
+        let Some(times) = self.times else { return read };
+        let start = window.since.map_or(times.start, |since| times.start.max(since));
+        let end = window.until.map_or(times.end, |until| times.end.min(until));
+        Span { start: read.start.min(start), end: read.end.max(end) }
     }
 
     /// Sources that failed are named, or are the end of it when there is nothing else.

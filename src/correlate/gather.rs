@@ -30,6 +30,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Records outside the window or excluded by a filter.
     pub filtered: u64,
+    /// Accepted ones among them: they show that accepted traffic is recorded.
+    pub filtered_accepted: u64,
     /// Transit gateway records.
     pub transit_gateway: u64,
     /// Accepted records in a format that lacks what pairing needs.
@@ -46,6 +48,7 @@ impl Counts {
         self.headers += other.headers;
         self.malformed += other.malformed;
         self.filtered += other.filtered;
+        self.filtered_accepted += other.filtered_accepted;
         self.transit_gateway += other.transit_gateway;
         self.unpairable_accepted += other.unpairable_accepted;
         self.unpairable_rejected += other.unpairable_rejected;
@@ -244,11 +247,11 @@ impl<'a> Gatherer<'a> {
         let counts = self.selection.admits_time(span);
         let context = !counts && !rejected && self.selection.is_context(span, self.match_window_seconds);
         if !self.admits_place(record) || !(counts || context) || !self.selection.admits_flow(&flow, &packet) {
-            self.batch.counts.filtered += 1;
+            self.filter_out(rejected);
             return;
         }
         if context {
-            self.batch.counts.filtered += 1;
+            self.filter_out(rejected);
         } else {
             self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
         }
@@ -299,7 +302,7 @@ impl<'a> Gatherer<'a> {
         };
         let in_time = span.is_none_or(|span| self.selection.admits_time(span));
         if !in_time || self.selection.has_filters() {
-            self.batch.counts.filtered += 1;
+            self.filter_out(rejected);
         } else if rejected {
             self.batch.counts.unpairable_rejected += 1;
             let packets = &mut self.batch.counts.unpairable_rejected_packets;
@@ -307,6 +310,11 @@ impl<'a> Gatherer<'a> {
         } else {
             self.batch.counts.unpairable_accepted += 1;
         }
+    }
+
+    fn filter_out(&mut self, rejected: bool) {
+        self.batch.counts.filtered += 1;
+        self.batch.counts.filtered_accepted += u64::from(!rejected);
     }
 
     fn note_start(&mut self, span: Span) {

@@ -66,24 +66,26 @@ fn place(resource: &str, rule: Option<&str>) -> String {
 #[expect(missing_docs, reason = "the members are ids; the variant says what is missing about them")]
 pub enum MissingFact {
     /// The interface is unknown, and with it its subnet.
-    #[error("{interface_id} is not in the snapshot")]
+    #[error("{interface_id} is not in the network configuration")]
     Interface { interface_id: String },
     /// The interface is known, its subnet is not.
     #[error("the snapshot does not say in which subnet {interface_id} is")]
     SubnetOfInterface { interface_id: String },
     /// No ACL at all.
-    #[error("no network ACL known for {subnet_id}: the snapshot holds no network ACLs")]
+    #[error("no network ACL known for {subnet_id}: the network configuration holds no network ACLs")]
     NoNetworkAcls { subnet_id: String },
     /// No ACL names the subnet, and which VPC's default ACL applies is unknown.
-    #[error("no network ACL known for {subnet_id}: its VPC is not in the snapshot")]
+    #[error("no network ACL known for {subnet_id}: its VPC is not in the network configuration")]
     VpcOfSubnet { subnet_id: String },
     /// No ACL names the subnet, and the default ACL of its VPC is unknown.
     #[error(
-        "no network ACL known for {subnet_id}: the default network ACL of {vpc_id} is not in the snapshot"
+        "no network ACL known for {subnet_id}: the default network ACL of {vpc_id} is not in the network configuration"
     )]
     DefaultNetworkAcl { subnet_id: String, vpc_id: String },
     /// No ACL on the first page names the subnet, and the other pages are missing.
-    #[error("no network ACL known for {subnet_id}: the snapshot holds only the first page of network ACLs")]
+    #[error(
+        "no network ACL known for {subnet_id}: the network configuration holds only the first page of network ACLs"
+    )]
     NextPages { subnet_id: String },
     /// One document associates the subnet with two ACLs.
     #[error(

@@ -105,9 +105,9 @@ fn a_subnet_has_its_own_acl_or_its_vpcs_default() {
     assert_eq!(acl_id("subnet-b", None), Ok("acl-default"));
     assert_eq!(acl_id("subnet-unknown", Some("vpc-1")), Ok("acl-default"));
     let missing = [
-        ("subnet-c", "the default network ACL of vpc-2 is not in the snapshot"),
-        ("subnet-d", "its VPC is not in the snapshot"),
-        ("subnet-unknown", "its VPC is not in the snapshot"),
+        ("subnet-c", "the default network ACL of vpc-2 is not in the network configuration"),
+        ("subnet-d", "its VPC is not in the network configuration"),
+        ("subnet-unknown", "its VPC is not in the network configuration"),
     ];
     for (subnet_id, fact) in missing {
         assert_eq!(acl_id(subnet_id, None), Err(format!("no network ACL known for {subnet_id}: {fact}")));
@@ -116,7 +116,7 @@ fn a_subnet_has_its_own_acl_or_its_vpcs_default() {
         |id| config.acl_for_interface(id).map(|acl| acl.network_acl_id.as_str()).map_err(|e| e.to_string());
     assert_eq!(of("eni-1"), Ok("acl-default"));
     assert_eq!(of("eni-2"), Err("the snapshot does not say in which subnet eni-2 is".to_owned()));
-    assert_eq!(of("eni-9"), Err("eni-9 is not in the snapshot".to_owned()));
+    assert_eq!(of("eni-9"), Err("eni-9 is not in the network configuration".to_owned()));
     let none = parse(REST).unwrap();
     assert!(none.acl_for_subnet("subnet-a", None).is_err_and(|e| e.to_string().ends_with("no network ACLs")));
 }

@@ -7,6 +7,7 @@ use super::ReadOptions;
 use super::worker::formats;
 use crate::correlate::Span;
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
+use crate::net::Timestamp;
 use crate::record::{Action, Field, FlowRecord, LineReader, LogFormat, Malformed, Sink};
 use crate::source::Object;
 
@@ -20,6 +21,14 @@ pub struct RejectedSpans {
     pub by_interface: BTreeMap<Vec<u8>, Vec<Span>>,
     /// Records seen, rejected or not.
     pub records: u64,
+}
+
+impl RejectedSpans {
+    /// The end of the last span.
+    #[must_use]
+    pub fn last_end(&self) -> Option<Timestamp> {
+        self.by_interface.values().filter_map(|spans| spans.last()).map(|span| span.end).max()
+    }
 }
 
 /// Reads `object` for the rejected records that count and widens each one's capture window by `before` and `after`
@@ -123,7 +132,6 @@ fn merge(spans: &mut Vec<Span>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Timestamp;
 
     #[test]
     fn spans_that_touch_become_one() {

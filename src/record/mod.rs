@@ -103,6 +103,27 @@ impl FlowRecord<'_> {
     }
 }
 
+impl FlowRecord<'_> {
+    /// What two readings of one line have in common; `None` when they differ in what pairing or a verdict rests on.
+    fn agreed(self, other: Self) -> Option<Self> {
+        let (mut this, mut that) = (self, other);
+        agree(&mut this.vpc_id, &mut that.vpc_id);
+        agree(&mut this.subnet_id, &mut that.subnet_id);
+        agree(&mut this.packets, &mut that.packets);
+        agree(&mut this.bytes, &mut that.bytes);
+        agree(&mut this.tcp_flags, &mut that.tcp_flags);
+        agree(&mut this.flow_direction, &mut that.flow_direction);
+        (this == that).then_some(this)
+    }
+}
+
+/// Keeps what both say.
+fn agree<T: PartialEq>(a: &mut Option<T>, b: &mut Option<T>) {
+    if a != b {
+        (*a, *b) = (None, None);
+    }
+}
+
 /// A line that is no record, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}={value}: {problem}")]
@@ -156,6 +177,8 @@ pub enum Problem {
     NotJson,
     /// JSON in which no flow log record is found.
     NoRecordInJson,
+    /// Two of the formats that the input may be in have as many fields, and read it as different records.
+    Ambiguous,
 }
 
 impl fmt::Display for Problem {
@@ -175,6 +198,7 @@ impl fmt::Display for Problem {
             Self::CutOff => f.write_str("is cut off by the end of a damaged input"),
             Self::NotJson => f.write_str("is not valid JSON"),
             Self::NoRecordInJson => f.write_str("holds no flow log record"),
+            Self::Ambiguous => f.write_str("fits two of the log formats here, and each reads it differently"),
         }
     }
 }

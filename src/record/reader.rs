@@ -33,7 +33,7 @@ pub struct LineReader {
     /// The header's format, once there is one.
     header: Option<Arc<LogFormat>>,
     /// For input without a header: `--log-format` first, then the default format.
-    headerless: Vec<Arc<LogFormat>>,
+    headerless: Headerless,
     /// The format last reported to the sink.
     reported: Option<Arc<LogFormat>>,
     /// The reported format is the default one without a header: its records begin with version 2.
@@ -45,15 +45,63 @@ pub struct LineReader {
     json: JsonLines,
 }
 
+/// Formats that lines may be in when no header tells.
+#[derive(Debug)]
+struct Headerless {
+    /// Those given, then the default format.
+    formats: Vec<Arc<LogFormat>>,
+    /// Two of those given have as many fields: the number of a line's fields does not tell which one it is in.
+    has_rivals: bool,
+}
+
+impl Headerless {
+    fn new(given: &[Arc<LogFormat>]) -> Self {
+        let is_rival =
+            |a: &Arc<LogFormat>, b: &Arc<LogFormat>| a != b && a.columns().len() == b.columns().len();
+        let has_rivals = given.iter().any(|a| given.iter().any(|b| is_rival(a, b)));
+        let formats = given.iter().cloned().chain([LogFormat::default_v2()]).collect();
+        Self { formats, has_rivals }
+    }
+
+    /// Reads a line in the format that it fits. Among rivals it is what all those it fits agree on. An error is of the
+    /// first format that has as many fields; `None` when there is none.
+    fn read<'a>(&self, line: &'a [u8]) -> Result<(Arc<LogFormat>, FlowRecord<'a>), Option<Malformed>> {
+        let found = token_count(line);
+        let mut first_error = None;
+        let mut fitting: Option<(Arc<LogFormat>, FlowRecord<'_>)> = None;
+        for (at, format) in self.formats.iter().enumerate() {
+            // What was given counts before the default.
+            let is_last = !self.has_rivals || at + 1 == self.formats.len();
+            if fitting.is_some() && is_last {
+                break;
+            }
+            let is_default = **format == *LogFormat::default_v2();
+            if format.columns().len() != found || is_default && !line.starts_with(b"2 ") {
+                continue;
+            }
+            match (parse_record(line, format), fitting) {
+                (Ok(record), None) => fitting = Some((Arc::clone(format), record)),
+                (Ok(record), Some((known_format, known))) => {
+                    let ambiguous = || Some(Malformed::new("line", line, Problem::Ambiguous));
+                    fitting = Some((known_format, known.agreed(record).ok_or_else(ambiguous)?));
+                }
+                (Err(malformed), known) => {
+                    fitting = known;
+                    first_error = first_error.or(Some(malformed));
+                }
+            }
+        }
+        fitting.ok_or(first_error)
+    }
+}
+
 impl LineReader {
     /// A reader of input whose records, without a header, are in one of `log_formats` or in the default format.
     #[must_use]
     pub fn new(log_formats: &[Arc<LogFormat>]) -> Self {
-        let mut headerless = log_formats.to_vec();
-        headerless.push(LogFormat::default_v2());
         Self {
             header: None,
-            headerless,
+            headerless: Headerless::new(log_formats),
             reported: None,
             default_without_header: false,
             timestamped: false,
@@ -75,6 +123,7 @@ impl LineReader {
             && !self.json.is_collecting()
             && let Some(format) = self.reported.as_ref()
             && !format.is_transit_gateway()
+            && (!self.headerless.has_rivals || self.header.is_some())
             && line.len() <= MAX_LINE_BYTES
             && (!self.default_without_header || line.starts_with(b"2 "))
             && let Ok(record) = parse_record(line.strip_suffix(b"\r").unwrap_or(line), format)
@@ -163,30 +212,20 @@ impl LineReader {
     }
 
     fn headerless_line(&mut self, number: u64, line: &[u8], sink: &mut impl Sink) {
-        let found = token_count(line);
-        let mut first_error = None;
-        for format in self.headerless.clone() {
-            if format.columns().len() != found {
-                continue;
+        let error = match self.headerless.read(line) {
+            Ok((format, record)) => {
+                self.report(&format, sink);
+                sink.record(&record);
+                return;
             }
-            if *format == *LogFormat::default_v2() && !line.starts_with(b"2 ") {
-                continue;
-            }
-            match parse_record(line, &format) {
-                Ok(record) => {
-                    self.report(&format, sink);
-                    sink.record(&record);
-                    return;
-                }
-                Err(malformed) => first_error = first_error.or(Some(malformed)),
-            }
-        }
+            Err(error) => error,
+        };
         if looks_like_transit_gateway(line) {
             sink.transit_gateway();
             return;
         }
-        let default_columns = LogFormat::default_v2().columns().len();
-        let malformed = first_error.unwrap_or_else(|| {
+        let (found, default_columns) = (token_count(line), LogFormat::default_v2().columns().len());
+        let malformed = error.unwrap_or_else(|| {
             if found == default_columns {
                 // As many fields as the default format has, and another version: it is another format.
                 let version = &line[..memchr::memchr(b' ', line).unwrap_or(line.len())];
@@ -196,7 +235,7 @@ impl LineReader {
                     Problem::NotOneOf("2, the version of the default format"),
                 );
             }
-            let expected = self.headerless[0].columns().len();
+            let expected = self.headerless.formats[0].columns().len();
             Malformed::new("line", line, Problem::FieldCount { expected, found })
         });
         sink.malformed(number, malformed);
@@ -431,6 +470,41 @@ mod tests {
         let tally = read_with(&format!("ACCEPT OK 10.0.0.1\n{V2}\nREJECT OK 10.0.0.1\n9 9 9 9"), &[custom]);
         assert_eq!(tally.records, 3);
         assert_eq!(tally.malformed.len(), 1);
+    }
+
+    /// Whichever comes first would decide who is the client: a guess.
+    #[test]
+    fn a_line_that_two_formats_read_differently_is_no_record() {
+        let format = |text: &str| Arc::new(LogFormat::parse(text).expect("format"));
+        let formats = [
+            format(
+                "interface-id srcaddr dstaddr srcport dstport protocol start end action log-status tcp-flags",
+            ),
+            format(
+                "interface-id dstaddr srcaddr dstport srcport protocol start end action log-status tcp-flags",
+            ),
+            format(
+                "version srcaddr dstaddr srcport dstport protocol start end action log-status interface-id",
+            ),
+        ];
+        let swapped = "eni-1 10.0.0.1 10.0.0.2 1 2 6 0 59 REJECT OK 2";
+        let of_the_third = "5 10.0.0.1 10.0.0.2 1 2 6 0 59 REJECT OK eni-1";
+        let idle = "eni-1 - - - - - 0 59 - NODATA -";
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let formats = order.map(|at: usize| Arc::clone(&formats[at]));
+            let tally = read_with(&[swapped, of_the_third, swapped, idle].join("\n"), &formats);
+            let problem = |line| (line, format!("line={swapped}: {}", Problem::Ambiguous));
+            assert_eq!((tally.records, tally.malformed), (2, vec![problem(1), problem(3)]));
+        }
+        // What both say is so: only a field that they name differently is not heard.
+        let other = [
+            Arc::clone(&formats[0]),
+            format(
+                "interface-id srcaddr dstaddr srcport dstport protocol start end action log-status traffic-path",
+            ),
+        ];
+        assert_eq!(read_with(swapped, &other).records, 1);
+        assert_eq!(read_with(swapped, &formats[..1]).records, 1);
     }
 
     #[test]

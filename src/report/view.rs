@@ -111,6 +111,10 @@ pub struct InputSummary {
     pub interfaces: usize,
     /// Sources hold accepted records that were not read, since no rejected reply could be an answer to them.
     pub accepted_unread: bool,
+    /// A flow log records ACCEPT only, and no other one records what is rejected there.
+    pub rejects_unrecorded: bool,
+    /// Sources hold SKIPDATA records that were not read.
+    pub losses_unread: bool,
     /// Requests made to AWS for the records, and how many of them had to be repeated or continued.
     pub requests: Requests,
     /// Inputs that could not be read to their end.

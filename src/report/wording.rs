@@ -151,6 +151,10 @@ impl<'a> Wording<'a> {
         let Diagnosis { input, network_config, .. } = self.diagnosis;
         let verdict = if input.records == 0 && input.filtered > 0 {
             "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
+        } else if input.records == 0 && input.malformed > 0 {
+            "Nothing to judge: no line of the input can be read as an ACCEPT or REJECT record.".to_owned()
+        } else if input.rejected == 0 && input.rejects_unrecorded {
+            "Nothing to judge: a flow log here records ACCEPT only, so its rejects cannot be seen.".to_owned()
         } else if input.records == 0 && input.accepted_unread {
             "No rejected return traffic found: there is no REJECT record in this time.".to_owned()
         } else if input.records == 0 {
@@ -190,7 +194,16 @@ impl<'a> Wording<'a> {
         if network_config.network_acls == 0 {
             limits.push("No network ACL is known (--snapshot), so no rule was checked either.".to_owned());
         }
-        if input.records == 0 && !input.accepted_unread {
+        if input.rejected > 0 && input.rejects_unrecorded {
+            limits.push("A flow log here records ACCEPT only: its rejects cannot be seen.".to_owned());
+        }
+        if input.rejected == 0 && input.rejects_unrecorded {
+            limits.push(
+                "A flow log of traffic type ALL, or a second one of type REJECT, would show them.".to_owned(),
+            );
+        } else if input.losses_unread {
+            limits.push("AWS lost traffic in this time (SKIPDATA), rejected replies perhaps too.".to_owned());
+        } else if input.records == 0 && !input.accepted_unread {
             limits.push("Check the paths, the window (--since, --until) and the filters.".to_owned());
         } else if limits.is_empty() {
             limits.push("If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.".to_owned());
@@ -202,7 +215,10 @@ impl<'a> Wording<'a> {
     #[must_use]
     pub fn can_be_clear(&self) -> bool {
         let input = &self.diagnosis.input;
-        self.diagnosis.summary.complete && (input.accepted > 0 || input.accepted_unread)
+        self.diagnosis.summary.complete
+            && !input.rejects_unrecorded
+            && !input.losses_unread
+            && (input.accepted > 0 || input.accepted_unread)
     }
 
     /// `52 SKIPDATA, 0 malformed`, and whatever else was set apart.

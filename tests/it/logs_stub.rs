@@ -95,6 +95,24 @@ impl Shared {
     }
 }
 
+/// What it answers, without a server of its own: for one that answers for other services too.
+pub struct Logs(Arc<Shared>);
+
+impl Logs {
+    pub fn new(behaviour: Behaviour, groups: Vec<(String, Group)>) -> Self {
+        let state = State { groups: groups.into_iter().collect(), behaviour, ..State::default() };
+        Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
+    }
+
+    /// The answer to a request of this `x-amz-target`.
+    pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
+        let action = target.split('.').next_back().expect("an action");
+        let body = serde_json::from_slice(body).expect("JSON");
+        let (status, answer) = answer(&self.0, action, &body).expect("an answer");
+        (status, answer.to_string())
+    }
+}
+
 /// The running server; it ends with its owner.
 pub struct LogsStub {
     shared: Arc<Shared>,

@@ -5,6 +5,7 @@ mod broken;
 mod cloudwatch;
 mod expectation;
 mod formats;
+mod live_logs;
 mod logs_stub;
 mod network;
 mod parquet;

@@ -21,6 +21,19 @@ impl Material<'_> {
                 view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
             incomplete.push(error);
         }
+        if let Some((source, line)) =
+            self.reading.malformed.iter().find(|(_, line)| line.malformed.problem == Problem::Ambiguous)
+        {
+            let error = format!(
+                "line {} fits two log formats of as many fields, which read it differently, and is counted as malformed; \
+                 give the source alone with the --log-format that it is in",
+                line.line
+            );
+            incomplete.push(view::Incomplete { source: source.clone(), error });
+        }
+        for one in &mut incomplete {
+            one.error = one.error.replace("\nhint: ", "; ");
+        }
         let correlated = &self.reading.correlated;
         let dropped = correlated.dropped_accepted + correlated.dropped_rejected;
         if dropped > 0 {
@@ -131,7 +144,7 @@ impl Material<'_> {
     fn warn_of_missing_halves(&self, warnings: &mut Vec<String>) {
         let correlated = &self.reading.correlated;
         let accepted = correlated.accepted > 0 || self.found.accepted_unread;
-        if !accepted && correlated.rejected > 0 && correlated.counts.filtered == 0 {
+        if !accepted && correlated.rejected > 0 && correlated.counts.filtered_accepted == 0 {
             warnings.push(
                 "the input holds no ACCEPT records (a flow log that records only rejects?): requests cannot be seen, \
                  so only replies that show themselves by a SYN-ACK or by their shape are reported; a flow log of \

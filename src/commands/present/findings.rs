@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::{Material, Rejected};
+use super::{Material, ONGOING_SECONDS, Rejected};
 use crate::attribute::{Confidence, Finding, Judged};
 use crate::correlate::Span;
 use crate::nacl::{NearMissReason, Observed, Packet, evaluate, near_misses};
@@ -13,9 +13,6 @@ use crate::report::view;
 
 /// The most slices a timeline has.
 const TIMELINE_SLICES: i64 = 240;
-
-/// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
-const ONGOING_SECONDS: i64 = 600;
 
 impl Material<'_> {
     pub(super) fn finding(&self, finding: &Finding<'_>) -> view::Finding {
@@ -103,7 +100,8 @@ impl Material<'_> {
         }
         if members().any(|one| self.places.of(self.conversations[one.index].interface).subnet_is_inferred) {
             reasons.push(
-                "an interface is not in the snapshot; its subnet was inferred from its address".to_owned(),
+                "an interface is not in the network configuration; its subnet was inferred from its address"
+                    .to_owned(),
             );
         }
         Some(reasons.join("; ")).filter(|reason| !reason.is_empty())

@@ -16,6 +16,9 @@ use crate::net::TcpFlags;
 use crate::pipeline::Reading;
 use crate::report::view;
 
+/// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
+pub(super) const ONGOING_SECONDS: i64 = 600;
+
 /// Everything a view is made of.
 pub(super) struct Material<'a> {
     pub(super) config: &'a Diagnose,
@@ -97,6 +100,8 @@ impl Material<'_> {
             duplicates: correlated.duplicates,
             interfaces: correlated.interfaces.len(),
             accepted_unread: self.found.accepted_unread,
+            rejects_unrecorded: self.found.rejects_unrecorded,
+            losses_unread: self.found.losses_unread,
             requests: view::Requests::default(),
             incomplete: self.incomplete(),
             malformed_examples: Vec::new(),

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 
+use super::Sampled;
 use super::call::Cut;
 use super::feed::Feed;
 use super::span::TimeRange;
@@ -51,25 +52,34 @@ impl Group {
         Ok(())
     }
 
-    /// The first events of a range, whatever they are.
-    pub(super) async fn first_events(&self, target: &Target, range: TimeRange) -> Result<Vec<String>, Cut> {
+    /// The first events of a range that are wanted.
+    pub(super) async fn first_events(
+        &self,
+        target: &Target,
+        range: TimeRange,
+        wanted: &Wanted,
+    ) -> Result<Vec<Sampled>, Cut> {
+        let requests = wanted.requests(target.class, range);
+        let Some(request) = requests.first() else { return Ok(Vec::new()) };
         let mut tokens = Tokens::default();
         let mut token = None;
         for _ in 0..SAMPLE_PAGES {
-            let page = self.page(target, range, "", Some(SAMPLE_EVENTS), token).await?;
-            let of_range = |event: &&FilteredLogEvent| event.timestamp().is_some_and(|at| range.holds(at));
-            let lines: Vec<String> = page
+            let page = self.page(target, range, &request.filter, Some(SAMPLE_EVENTS), token).await?;
+            let sampled = |event: &FilteredLogEvent| {
+                let (at, message) = (event.timestamp()?, event.message().unwrap_or_default());
+                let counts = range.holds(at) && wanted.keeps(request, at, message);
+                counts.then(|| Sampled::new(at, message))
+            };
+            let events: Vec<Sampled> = page
                 .events()
                 .iter()
-                .filter(of_range)
+                .filter_map(sampled)
                 .take(SAMPLE_EVENTS.unsigned_abs() as usize)
-                .map(|event| String::from_utf8_lossy(&line(event.message().unwrap_or_default())).into_owned())
-                .map(|line| line.trim_end().to_owned())
                 .collect();
             let bytes = page.events().iter().filter_map(|event| event.message().map(str::len)).sum();
             self.service.traffic().page(page.events().len(), bytes);
-            if !lines.is_empty() {
-                return Ok(lines);
+            if !events.is_empty() {
+                return Ok(events);
             }
             token = match tokens.next(page.next_token) {
                 Ok(Some(token)) => Some(token),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_cloudwatchlogs::operation::get_query_results::GetQueryResultsOutput;
 use aws_sdk_cloudwatchlogs::types::{QueryStatistics, QueryStatus, ResultField};
 
+use super::Sampled;
 use super::call::Cut;
 use super::feed::Feed;
 use super::filter::{Events, Repeated, Tokens, line};
@@ -62,19 +63,24 @@ impl Group {
         Ok(())
     }
 
-    /// Some events of a range, the first ones.
-    pub(super) async fn first_rows(&self, target: &Target, range: TimeRange) -> Result<Vec<String>, Cut> {
-        let requests = Wanted::Anything.requests(target.class, range);
+    /// The first events of a range that are wanted.
+    pub(super) async fn first_rows(
+        &self,
+        target: &Target,
+        range: TimeRange,
+        wanted: &Wanted,
+    ) -> Result<Vec<Sampled>, Cut> {
+        let requests = wanted.requests(target.class, range);
         let Some(request) = requests.first() else { return Ok(Vec::new()) };
-        let mut text = Vec::new();
+        let mut events = Vec::new();
         self.run(target, range, request, SAMPLE_ROWS, |row| {
-            if range.holds(row.milliseconds) {
-                text.extend(line(row.message));
+            if range.holds(row.milliseconds) && wanted.keeps(request, row.milliseconds, row.message) {
+                events.push(Sampled::new(row.milliseconds, row.message));
             }
         })
         .await?;
-        let text = String::from_utf8_lossy(&text);
-        Ok(text.lines().take(SAMPLE_ROWS.unsigned_abs() as usize).map(str::to_owned).collect())
+        events.truncate(SAMPLE_ROWS.unsigned_abs() as usize);
+        Ok(events)
     }
 
     fn too_many(&self, second: TimeRange, rows: i32) -> Cut {

@@ -54,6 +54,7 @@ use wanted::Wanted;
 
 use super::{Object, Remote};
 use crate::aws::{Action, Aws, AwsError};
+use crate::net::Timestamp;
 
 /// Slices of rejects whose fetching may begin before they are read.
 const SLICES_AHEAD: usize = 64;
@@ -142,6 +143,23 @@ pub struct Fetched {
     pub bytes: u64,
     /// Why there may be more, a lowercase fragment; reading `object` to its end says the same.
     pub cut_off: Option<String>,
+}
+
+/// One event of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sampled {
+    /// The event's time: its record's `start`.
+    pub at: Timestamp,
+    /// Its message as one line.
+    pub message: String,
+}
+
+impl Sampled {
+    fn new(milliseconds: i64, message: &str) -> Self {
+        let line = filter::line(message);
+        let message = String::from_utf8_lossy(&line).trim_end().to_owned();
+        Self { at: Timestamp(milliseconds.div_euclid(1000)), message }
+    }
 }
 
 /// CloudWatch Logs for one run. Clones share everything.
@@ -251,15 +269,21 @@ impl CloudWatch {
         slices.into_iter().map(object).collect()
     }
 
-    /// The first events of a range, whatever they are: tells an empty group, one of accepted records only and one that
-    /// holds no flow logs.
-    pub fn sample(&self, group: &LogGroup, range: TimeRange) -> Result<Vec<String>, AwsError> {
+    /// The first events of a range, whatever they are or those with `word`: tells an empty group, one of rejected
+    /// records only and one that holds no flow logs.
+    pub fn sample(
+        &self,
+        group: &LogGroup,
+        range: TimeRange,
+        word: Option<&'static str>,
+    ) -> Result<Vec<Sampled>, AwsError> {
         let group = self.group(group);
+        let wanted = word.map_or(Wanted::Anything, Wanted::Word);
         let sample = async {
             let target = group.readable().await?;
             match target.class {
-                LogGroupClass::InfrequentAccess => group.first_rows(target, range).await,
-                _ => group.first_events(target, range).await,
+                LogGroupClass::InfrequentAccess => group.first_rows(target, range, &wanted).await,
+                _ => group.first_events(target, range, &wanted).await,
             }
         };
         self.shared.fetching.aws.block_on(sample).map_err(|cut| cut_error(&group, cut))

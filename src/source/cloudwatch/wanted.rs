@@ -25,6 +25,8 @@ pub(super) enum Wanted {
     /// The other events of these interfaces in these spans, each disjoint and in time order; the empty name stands for
     /// all interfaces.
     Others(HashMap<String, Vec<TimeRange>>),
+    /// Every event with this word.
+    Word(&'static str),
     /// All events.
     Anything,
 }
@@ -53,8 +55,9 @@ impl Wanted {
         let insights = class == LogGroupClass::InfrequentAccess;
         match self {
             Self::Anything => vec![Request::whole(String::new())],
-            Self::Rejects if insights => vec![Request::whole("| filter @message like /REJECT/".to_owned())],
-            Self::Rejects => vec![Request::whole("REJECT".to_owned())],
+            Self::Rejects => Self::Word("REJECT").requests(class, slice),
+            Self::Word(word) if insights => vec![Request::whole(format!("| filter @message like /{word}/"))],
+            Self::Word(word) => vec![Request::whole((*word).to_owned())],
             Self::Others(spans) => {
                 let interfaces: BTreeSet<&str> = spans
                     .iter()
@@ -71,7 +74,8 @@ impl Wanted {
     pub(super) fn keeps(&self, request: &Request, milliseconds: i64, message: &str) -> bool {
         match self {
             Self::Anything => true,
-            Self::Rejects => tokens(message).any(|token| token == "REJECT"),
+            Self::Rejects => Self::Word("REJECT").keeps(request, milliseconds, message),
+            Self::Word(word) => tokens(message).any(|token| token == *word),
             Self::Others(spans) => {
                 let (mut not_rejected, mut interface) = (false, None);
                 let in_spans = |spans: &Vec<TimeRange>| spans.iter().any(|span| span.holds(milliseconds));
