@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use super::flow_log::{Destination, delivery_failure, name_of, shortcomings};
 use super::log_group::{Delivered, LogGroupRead};
@@ -48,8 +48,10 @@ pub(super) struct Found {
     pub(super) notes: Vec<String>,
     /// Sources hold accepted records beyond those that are read.
     pub(super) accepted_unread: bool,
-    /// Sources that failed, of which one is the run's error if nothing else is there.
-    failed: Vec<(String, AwsError)>,
+    /// Places that were looked at, failed ones among them.
+    looked_at: usize,
+    /// Places that failed, which is the run's error if nothing else is there.
+    failed: Vec<(String, anyhow::Error)>,
 }
 
 impl<'a> Sources<'a> {
@@ -92,14 +94,10 @@ impl<'a> Sources<'a> {
         let (live, local): (Vec<_>, Vec<_>) =
             self.config.sources.iter().cloned().partition(|source| is_live(source));
         if !local.is_empty() {
+            found.looked_at += 1;
             match discover(&local, &self.stop) {
                 Ok(discovery) => found.discovery = discovery,
-                Err(error) if live.is_empty() => return Err(error.into()),
-                Err(error) => {
-                    let first = error.to_string();
-                    let reason = first.lines().next().unwrap_or_default().to_owned();
-                    found.discovery.unreadable.push((local.join(", "), reason));
-                }
+                Err(error) => found.failed.push((local.join(", "), error.into())),
             }
         }
         let mut groups: BTreeMap<LogGroup, Delivered> = BTreeMap::new();
@@ -118,7 +116,7 @@ impl<'a> Sources<'a> {
             self.log_group(&group, &delivered, window, options, &mut found, watch)?;
         }
         found.warnings.extend(self.logs.iter().flat_map(CloudWatch::notes));
-        found.finish(&self.config.sources)
+        found.finish()
     }
 
     /// Every flow log of the regions, at its own destination.
@@ -136,6 +134,7 @@ impl<'a> Sources<'a> {
             let flow_logs = match aws.flow_logs(region) {
                 Ok(flow_logs) => flow_logs,
                 Err(error) => {
+                    found.looked_at += 1;
                     found.fail(format!("flow logs of {region}"), error)?;
                     continue;
                 }
@@ -215,6 +214,7 @@ impl<'a> Sources<'a> {
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
+        found.looked_at += 1;
         let aws = self.aws()?;
         let limits = LogsLimits::for_memory(self.config.memory_limit_bytes);
         let logs = self.logs.get_or_insert_with(|| CloudWatch::new(&aws, limits)).clone();
@@ -232,6 +232,7 @@ impl<'a> Sources<'a> {
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
+        found.looked_at += 1;
         let aws = self.aws()?;
         let limits = S3Limits::for_cores(self.config.threads, self.config.memory_limit_bytes);
         let s3 = self.s3.get_or_insert_with(|| S3::new(&aws, limits));
@@ -262,33 +263,66 @@ impl<'a> Sources<'a> {
 }
 
 impl Found {
+    /// For what is shown before all is read: that no accepted record was seen says nothing then.
+    pub(super) fn while_reading() -> Self {
+        Self { accepted_unread: true, ..Self::default() }
+    }
+
     /// Keeps the failure of one source for later, unless nothing else can succeed either.
     pub(super) fn fail(&mut self, name: String, error: AwsError) -> anyhow::Result<()> {
         if error.is_fatal() {
             return Err(error.into());
         }
+        let error = match hint(&name, &error) {
+            Some(hint) => anyhow!("{error}\nhint: {hint}"),
+            None => error.into(),
+        };
         self.failed.push((name, error));
         Ok(())
     }
 
-    /// Sources that failed are named, or are the end of it when there is nothing else.
-    fn finish(mut self, sources: &[String]) -> anyhow::Result<Self> {
+    /// Places that failed are named, or are the end of it when there is nothing else.
+    fn finish(mut self) -> anyhow::Result<Self> {
         let nothing_else = self.discovery.objects.is_empty() && self.discovery.unreadable.is_empty();
-        if nothing_else
-            && self.failed.len() >= sources.len().max(1)
-            && let Some((_, error)) = self.failed.pop()
-        {
-            return Err(error.into());
+        if nothing_else && !self.failed.is_empty() && self.failed.len() >= self.looked_at {
+            return Err(all_failed(self.failed));
         }
         for (name, error) in self.failed.drain(..) {
             let text = error.to_string();
-            let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text).to_owned();
+            let text = text.lines().next().unwrap_or_default();
+            let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(text).to_owned();
             self.discovery.unreadable.push((name, reason));
         }
         self.discovery.sort();
         self.warnings.sort();
         self.warnings.dedup();
         Ok(self)
+    }
+}
+
+/// One error for all: what each says, and what would help with the first.
+fn all_failed(mut failed: Vec<(String, anyhow::Error)>) -> anyhow::Error {
+    if failed.len() == 1
+        && let Some((_, error)) = failed.pop()
+    {
+        return error;
+    }
+    let texts: Vec<String> = failed.iter().map(|(_, error)| error.to_string()).collect();
+    let problems: Vec<_> = texts.iter().filter_map(|text| text.lines().next()).collect();
+    let hint = texts.iter().find_map(|text| text.split_once("\nhint: "));
+    let hint = hint.map(|(_, hint)| format!("\nhint: {hint}")).unwrap_or_default();
+    anyhow!("{}{hint}", problems.join("; "))
+}
+
+/// What would help when a place cannot be used at all.
+fn hint(name: &str, error: &AwsError) -> Option<&'static str> {
+    match error {
+        error if error.is_denied() => Some("docs/iam-policy.json lists the permissions"),
+        AwsError::NotFound { .. } if name.starts_with("s3://") => {
+            Some("`aws s3 ls` lists the buckets, and `aws s3 ls s3://BUCKET/` what is in one")
+        }
+        AwsError::NotFound { .. } => Some("`aws logs describe-log-groups` lists the groups of a --region"),
+        _ => None,
     }
 }
 
