@@ -1,5 +1,6 @@
 //! Ctrl-C: the first asks the run to end with what it knows, the second ends it at once.
 
+use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -27,20 +28,38 @@ pub(super) fn listen() -> anyhow::Result<Stop> {
     Ok(stop)
 }
 
-/// Does what has to be done before there is anything to show; an interrupt meanwhile ends the process as an incomplete run.
-pub(super) fn before_anything_is_known<T>(stop: &Stop, work: impl FnOnce() -> T) -> T {
+/// Does what has to be done before there is anything to show; an interrupt meanwhile ends the process as an incomplete
+/// run, with `last_words`, if any.
+pub(super) fn before_anything_is_known<T>(
+    stop: &Stop,
+    last_words: Option<&str>,
+    work: impl FnOnce() -> T,
+) -> T {
     let (done, waiting) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             while waiting.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 if stop.is_requested() {
-                    eprintln!("\rerror: interrupted before anything was read");
-                    std::process::exit(i32::from(super::Outcome::Incomplete.exit_code()));
+                    end(last_words);
                 }
             }
         });
         let result = work();
+        // The work may have seen the request first, and then what it gives is less than there is.
+        if stop.is_requested() {
+            end(last_words);
+        }
         drop(done);
         result
     })
+}
+
+fn end(last_words: Option<&str>) -> ! {
+    // What was drawn of the progress is in the way.
+    let erase = if std::io::stderr().is_terminal() { "\r\x1b[J" } else { "" };
+    match last_words {
+        Some(last_words) => eprintln!("{erase}error: {last_words}"),
+        None => eprint!("{erase}"),
+    }
+    std::process::exit(i32::from(super::Outcome::Incomplete.exit_code()))
 }

@@ -84,21 +84,26 @@ impl Network {
 
     /// Sees to it that these VPCs are known.
     pub(super) fn cover_vpcs(&mut self, vpcs: &BTreeSet<String>) -> anyhow::Result<()> {
-        let Some(Live { asked: Asked::Vpcs(known), .. }) = &mut self.live else { return Ok(()) };
+        let Some(Live { asked: Asked::Vpcs(known), .. }) = &self.live else { return Ok(()) };
         let missing: Vec<String> = vpcs.difference(known).cloned().collect();
-        known.extend(missing.iter().cloned());
-        if missing.is_empty() { Ok(()) } else { self.ask(&missing) }
+        if missing.is_empty() || !self.ask(&missing)? {
+            return Ok(());
+        }
+        if let Some(Live { asked: Asked::Vpcs(known), .. }) = &mut self.live {
+            known.extend(missing);
+        }
+        Ok(())
     }
 
     /// Sees to it that everything in the regions is known.
     pub(super) fn cover_all(&mut self) -> anyhow::Result<()> {
-        match &mut self.live {
-            Some(Live { asked: asked @ Asked::Vpcs(_), .. }) => {
-                *asked = Asked::All;
-                self.ask(&[])
-            }
-            _ => Ok(()),
+        if !matches!(self.live, Some(Live { asked: Asked::Vpcs(_), .. })) || !self.ask(&[])? {
+            return Ok(());
         }
+        if let Some(live) = &mut self.live {
+            live.asked = Asked::All;
+        }
+        Ok(())
     }
 
     /// The regions to ask in, where the inputs say which they are from.
@@ -119,27 +124,39 @@ impl Network {
         }
     }
 
-    fn ask(&mut self, vpc_ids: &[String]) -> anyhow::Result<()> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        if vpc_ids.is_empty() {
-            live.documents.clear();
-        }
+    /// `false` when there was no whole answer, as the run is to end: then this counts as denied, and as not asked.
+    fn ask(&mut self, vpc_ids: &[String]) -> anyhow::Result<bool> {
+        let Some(live) = &mut self.live else { return Ok(false) };
+        let mut documents = Vec::new();
         for region in &live.regions {
             // What is said of a moment must have been true then: the answers come later.
             let captured_at = Timestamp(jiff::Timestamp::now().as_second());
-            let described = live.aws.network_config(region, vpc_ids)?;
+            let described = match live.aws.network_config(region, vpc_ids) {
+                Ok(described) => described,
+                Err(error @ AwsError::Interrupted { .. }) => {
+                    if !live.denied.contains(&error) {
+                        live.denied.push(error);
+                    }
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            };
             let mut document = described.document;
             if let Some(members) = document.as_object_mut() {
                 members.insert("flowcheck".to_owned(), json!({ "captured_at": captured_at.to_string() }));
             }
-            live.documents.push((PathBuf::from(format!("EC2 {region}")), document));
+            documents.push((PathBuf::from(format!("EC2 {region}")), document));
             for error in described.missing {
                 if !live.denied.contains(&error) {
                     live.denied.push(error);
                 }
             }
         }
+        if vpc_ids.is_empty() {
+            live.documents.clear();
+        }
+        live.documents.append(&mut documents);
         self.config = NetworkConfig::from_documents(&live.documents).context("cannot use what EC2 says")?;
-        Ok(())
+        Ok(true)
     }
 }

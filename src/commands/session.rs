@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::interrupt::before_anything_is_known;
 use super::live_network::Network;
 use super::present;
 use super::selection::selection;
@@ -25,27 +26,41 @@ pub(super) struct Session<'a> {
     sources: Sources<'a>,
     network: Network,
     watch: Watch,
+    /// Said when an interrupt comes before there is anything to show; nothing once something was shown.
+    last_words: Option<&'static str>,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(config: &'a Diagnose, stop: &Stop) -> anyhow::Result<Self> {
+        let last_words = Some("interrupted before anything was read");
         let mut sources = Sources::new(config, stop);
-        let network = if config.live_network {
-            let aws = sources.aws()?;
-            let regions = aws.regions().to_vec();
-            Network::live(aws, regions)
-        } else {
-            Network::of_snapshots(config)?
-        };
+        // Finding credentials can take a while: a login that is renewed, a role that is assumed.
+        let network = before_anything_is_known(stop, last_words, || {
+            if config.live_network {
+                let aws = sources.aws()?;
+                let regions = aws.regions().to_vec();
+                Ok(Network::live(aws, regions))
+            } else {
+                Network::of_snapshots(config)
+            }
+        })?;
         let watch = Watch::new(&config.output);
-        Ok(Self { config, stop: stop.clone(), sources, network, watch })
+        Ok(Self { config, stop: stop.clone(), sources, network, watch, last_words })
     }
 
     /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
     /// the process.
     pub(super) fn diagnose(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
-        let stop = self.stop.clone();
-        let found = super::interrupt::before_anything_is_known(&stop, || {
+        let diagnosis = self.read_and_judge(window);
+        // Whatever is said next begins on a line of its own.
+        self.watch.clear();
+        self.last_words = None;
+        diagnosis
+    }
+
+    fn read_and_judge(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
+        let (stop, last_words) = (self.stop.clone(), self.last_words);
+        let found = before_anything_is_known(&stop, last_words, || {
             let takes_regions_from_inputs = self.config.aws.regions.is_empty();
             if takes_regions_from_inputs {
                 self.network.set_regions(&regions_named(&self.config.sources));
@@ -55,19 +70,21 @@ impl<'a> Session<'a> {
             let found = self.sources.find(window, &options, &mut self.watch)?;
             if takes_regions_from_inputs {
                 self.network.set_regions(&found.regions);
-                // The filters go by the configuration of those regions.
+                // In other regions the places that are filtered by are others.
                 self.cover_what_filters_need()?;
             }
             Ok::<_, anyhow::Error>(found)
         })?;
         let options = self.read_options(window);
         let Self { config, network, watch, .. } = self;
+        watch.begin();
+        let so_far = Found::while_reading();
         let reading = read(&found.discovery.objects, &options, &mut |progress, join| {
             watch.show(progress, || {
                 let reading = Reading::so_far(join.so_far());
                 // What cannot be learned now is told with the result.
                 let _ = network.cover(&reading.correlated.interfaces);
-                let diagnosis = attribute(config, network, &Found::default(), window, reading);
+                let diagnosis = attribute(config, network, &so_far, window, reading);
                 diagnosis
                     .findings
                     .iter()
@@ -77,9 +94,7 @@ impl<'a> Session<'a> {
             });
         });
         watch.say("asking EC2 for the network configuration");
-        let covered = network.cover(&reading.correlated.interfaces);
-        watch.clear();
-        covered?;
+        network.cover(&reading.correlated.interfaces)?;
         let mut diagnosis = attribute(config, network, &found, window, reading);
         diagnosis.input.requests = self.sources.requests();
         Ok(diagnosis)

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use super::flow_log::{Destination, delivery_failure, name_of, shortcomings};
 use super::log_group::{Delivered, LogGroupRead};
@@ -55,8 +55,10 @@ pub(super) struct Found {
     pub(super) losses_unread: bool,
     /// Records that are not read lie at these moments.
     times: Option<Span>,
-    /// Sources that failed, of which one is the run's error if nothing else is there.
-    failed: Vec<(String, AwsError)>,
+    /// Places that were looked at, failed ones among them.
+    looked_at: usize,
+    /// Places that failed, which is the run's error if nothing else is there.
+    failed: Vec<(String, anyhow::Error)>,
 }
 
 impl<'a> Sources<'a> {
@@ -112,14 +114,10 @@ impl<'a> Sources<'a> {
         let (live, local): (Vec<_>, Vec<_>) =
             self.config.sources.iter().cloned().partition(|source| is_live(source));
         if !local.is_empty() {
+            found.looked_at += 1;
             match discover(&local, &self.stop) {
                 Ok(discovery) => found.discovery = discovery,
-                Err(error) if live.is_empty() => return Err(error.into()),
-                Err(error) => {
-                    let first = error.to_string();
-                    let reason = first.lines().next().unwrap_or_default().to_owned();
-                    found.discovery.unreadable.push((local.join(", "), reason));
-                }
+                Err(error) => found.failed.push((local.join(", "), error.into())),
             }
         }
         let mut groups: BTreeMap<LogGroup, Delivered> = BTreeMap::new();
@@ -138,7 +136,7 @@ impl<'a> Sources<'a> {
             self.log_group(&group, &delivered, window, options, &mut found, watch)?;
         }
         found.warnings.extend(self.logs.iter().flat_map(CloudWatch::notes));
-        found.finish(&self.config.sources)
+        found.finish()
     }
 
     /// Every flow log of the regions, at its own destination.
@@ -156,6 +154,7 @@ impl<'a> Sources<'a> {
             let flow_logs = match aws.flow_logs(region) {
                 Ok(flow_logs) => flow_logs,
                 Err(error) => {
+                    found.looked_at += 1;
                     found.fail(format!("flow logs of {region}"), error)?;
                     continue;
                 }
@@ -258,6 +257,7 @@ impl<'a> Sources<'a> {
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
+        found.looked_at += 1;
         let aws = self.aws()?;
         let limits = LogsLimits::for_memory(self.config.memory_limit_bytes);
         let logs = self.logs.get_or_insert_with(|| CloudWatch::new(&aws, limits)).clone();
@@ -314,6 +314,7 @@ impl<'a> Sources<'a> {
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<Option<usize>> {
+        found.looked_at += 1;
         let is_named = flow_log.is_none();
         match self.list(location, window, flow_log, watch)? {
             Ok(listing) => {
@@ -356,6 +357,11 @@ fn is_younger(flow_log: &FlowLog, window: Window) -> bool {
 }
 
 impl Found {
+    /// For what is shown before all is read: that no accepted record was seen says nothing then.
+    pub(super) fn while_reading() -> Self {
+        Self { accepted_unread: true, ..Self::default() }
+    }
+
     /// Takes over what a location stands for.
     fn take(&mut self, listing: S3Listing) {
         let S3Listing { objects, passed_over, notes, unreadable, .. } = listing;
@@ -372,6 +378,10 @@ impl Found {
         if error.is_fatal() {
             return Err(error.into());
         }
+        let error = match hint(&name, &error) {
+            Some(hint) => anyhow!("{error}\nhint: {hint}"),
+            None => error.into(),
+        };
         self.failed.push((name, error));
         Ok(())
     }
@@ -392,24 +402,48 @@ impl Found {
         Span { start: read.start.min(start), end: read.end.max(end) }
     }
 
-    /// Sources that failed are named, or are the end of it when there is nothing else.
-    fn finish(mut self, sources: &[String]) -> anyhow::Result<Self> {
+    /// Places that failed are named, or are the end of it when there is nothing else.
+    fn finish(mut self) -> anyhow::Result<Self> {
         let nothing_else = self.discovery.objects.is_empty() && self.discovery.unreadable.is_empty();
-        if nothing_else
-            && self.failed.len() >= sources.len().max(1)
-            && let Some((_, error)) = self.failed.pop()
-        {
-            return Err(error.into());
+        if nothing_else && !self.failed.is_empty() && self.failed.len() >= self.looked_at {
+            return Err(all_failed(self.failed));
         }
         for (name, error) in self.failed.drain(..) {
             let text = error.to_string();
-            let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text).to_owned();
+            let text = text.lines().next().unwrap_or_default();
+            let reason = text.strip_prefix(&format!("{name}: ")).unwrap_or(text).to_owned();
             self.discovery.unreadable.push((name, reason));
         }
         self.discovery.sort();
         self.warnings.sort();
         self.warnings.dedup();
         Ok(self)
+    }
+}
+
+/// One error for all: what each says, and what would help with the first.
+fn all_failed(mut failed: Vec<(String, anyhow::Error)>) -> anyhow::Error {
+    if failed.len() == 1
+        && let Some((_, error)) = failed.pop()
+    {
+        return error;
+    }
+    let texts: Vec<String> = failed.iter().map(|(_, error)| error.to_string()).collect();
+    let problems: Vec<_> = texts.iter().filter_map(|text| text.lines().next()).collect();
+    let hint = texts.iter().find_map(|text| text.split_once("\nhint: "));
+    let hint = hint.map(|(_, hint)| format!("\nhint: {hint}")).unwrap_or_default();
+    anyhow!("{}{hint}", problems.join("; "))
+}
+
+/// What would help when a place cannot be used at all.
+fn hint(name: &str, error: &AwsError) -> Option<&'static str> {
+    match error {
+        error if error.is_denied() => Some("docs/iam-policy.json lists the permissions"),
+        AwsError::NotFound { .. } if name.starts_with("s3://") => {
+            Some("`aws s3 ls` lists the buckets, and `aws s3 ls s3://BUCKET/` what is in one")
+        }
+        AwsError::NotFound { .. } => Some("`aws logs describe-log-groups` lists the groups of a --region"),
+        _ => None,
     }
 }
 

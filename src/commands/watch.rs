@@ -49,6 +49,12 @@ impl Watch {
         }
     }
 
+    /// The reading begins now.
+    pub(super) fn begin(&mut self) {
+        self.began = Instant::now();
+        self.next_look = self.began + LOOK;
+    }
+
     /// One line of what is being done before the reading begins.
     pub(super) fn say(&mut self, what: &str) {
         if self.is_due() {
@@ -101,7 +107,8 @@ impl Watch {
         let width =
             terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
         let mut text = self.back();
-        let lines: Vec<_> = lines.iter().map(|line| cut(&escape_for_terminal(line), width - 1)).collect();
+        let lines: Vec<_> =
+            lines.iter().map(|line| cut(&escape_for_terminal(line), width.saturating_sub(1))).collect();
         text.push_str(&lines.join("\n"));
         // A terminal that is gone is no reason to stop reading.
         let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -507,6 +507,36 @@ proptest! {
     }
 
     #[test]
+    fn asking_in_between_changes_nothing_and_says_at_the_end_what_the_end_says(
+        world in a_world(), cuts in vec(any::<Index>(), 0..8), selection in a_selection(), forgets in any::<bool>(),
+    ) {
+        let mut world = world;
+        world.sort_by_key(|record| record.span.start);
+        let batches = cut(&world, &cuts);
+        let starts = |at: usize| batches[at..].iter().flatten().map(|record| record.span.start).min();
+        let options = Options { match_window_seconds: WINDOW, memory_limit_bytes: usize::MAX };
+        let [mut asked, mut left_alone] = [Correlator::new(options), Correlator::new(options)];
+        for (at, batch) in batches.iter().enumerate() {
+            for correlator in [&mut asked, &mut left_alone] {
+                if let Some(earliest) = starts(at).filter(|_| forgets) {
+                    correlator.retire(earliest);
+                }
+                let mut gatherer = Gatherer::new(&selection, WINDOW);
+                for record in batch {
+                    gatherer.record(&record.record());
+                }
+                prop_assert!(correlator.absorb(&mut gatherer.take()).is_ok());
+            }
+            // What is known so far is what a reading that ends here knows.
+            let here = join(&batches[..=at], &selection, &[]).expect("nothing is forgotten");
+            prop_assert_eq!(format!("{:?}", asked.so_far()), format!("{here:?}"));
+        }
+        let last = format!("{:?}", asked.so_far());
+        prop_assert_eq!(&last, &format!("{:?}", asked.finish()));
+        prop_assert_eq!(&last, &format!("{:?}", left_alone.finish()));
+    }
+
+    #[test]
     fn a_name_that_lies_is_found_out_or_does_no_harm(
         world in a_world(), cuts in vec(any::<Index>(), 0..12), lies in vec(proptest::option::of(0..3000_i64), 0..12),
     ) {

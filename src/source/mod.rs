@@ -44,6 +44,8 @@ pub struct Object {
 #[derive(Debug, Clone)]
 enum Location {
     File(PathBuf),
+    /// A path that is no regular file: a named pipe, a device.
+    Pipe(PathBuf, Stop),
     Stdin(Stop),
     Remote(Arc<dyn Remote>),
 }
@@ -107,7 +109,7 @@ pub fn discover(sources: &[String], stop: &Stop) -> Result<Discovery, SourceErro
             });
         } else if source.contains("://") && !Path::new(source).exists() {
             return Err(SourceError::UnsupportedScheme { source_name: source.clone() });
-        } else if let Err(error) = discover_path(source, &mut discovery) {
+        } else if let Err(error) = discover_path(source, stop, &mut discovery) {
             failed.push((source, error));
         }
     }
@@ -138,11 +140,15 @@ impl Discovery {
     }
 }
 
-fn discover_path(source: &str, discovery: &mut Discovery) -> Result<(), SourceError> {
+fn discover_path(source: &str, stop: &Stop, discovery: &mut Discovery) -> Result<(), SourceError> {
     let path = Path::new(source);
     let metadata = std::fs::metadata(path).map_err(|_| SourceError::NotFound { path: source.to_owned() })?;
     if !metadata.is_dir() {
-        discovery.objects.push(Object::file(path, metadata.is_file().then_some(metadata.len())));
+        let mut object = Object::file(path, metadata.is_file().then_some(metadata.len()));
+        if !metadata.is_file() {
+            object.location = Location::Pipe(path.to_owned(), stop.clone());
+        }
+        discovery.objects.push(object);
         return Ok(());
     }
     let before = discovery.objects.len() + discovery.unreadable.len();
@@ -211,9 +217,8 @@ impl Object {
     #[must_use]
     pub fn is_rereadable(&self) -> bool {
         match &self.location {
-            Location::File(_) => self.size.is_some(),
-            Location::Stdin(_) => false,
-            Location::Remote(_) => true,
+            Location::File(_) | Location::Remote(_) => true,
+            Location::Pipe(..) | Location::Stdin(_) => false,
         }
     }
 
@@ -228,7 +233,11 @@ impl Object {
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match &self.location {
             Location::File(path) => Box::new(File::open(path)?),
-            Location::Stdin(stop) => Box::new(stdin::Stdin::start(io::stdin(), stop.clone())),
+            Location::Pipe(path, stop) => {
+                let path = path.clone();
+                Box::new(stdin::Stdin::start(move || File::open(path), stop.clone()))
+            }
+            Location::Stdin(stop) => Box::new(stdin::Stdin::start(|| Ok(io::stdin()), stop.clone())),
             Location::Remote(remote) => remote.open()?,
         })
     }

@@ -1,4 +1,4 @@
-//! Standard input, read by a thread of its own: whoever waits for it can be asked to stop.
+//! What may never end, standard input or a pipe, read by a thread of its own: whoever waits for it can be asked to stop.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -22,11 +22,20 @@ pub(super) struct Stdin {
 }
 
 impl Stdin {
-    /// Starts to read `input`, which is never read by anybody else from then on.
-    pub(super) fn start(mut input: impl Read + Send + 'static, stop: Stop) -> Self {
+    /// Starts to read what `open` gives, which is never read by anybody else from then on.
+    pub(super) fn start<R: Read>(open: impl FnOnce() -> io::Result<R> + Send + 'static, stop: Stop) -> Self {
         let (sender, pieces) = sync_channel(PIECES_AHEAD);
-        // A read cannot be called off: the thread is left to end with its input, or with the process.
+        // Neither a read can be called off nor the wait for a pipe's writer: the thread is left to end with its input,
+        // or with the process.
         std::thread::spawn(move || {
+            let mut input = match open() {
+                Ok(input) => input,
+                Err(error) => {
+                    // Nobody is left to be told when the run ended meanwhile.
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+            };
             loop {
                 let mut piece = vec![0; PIECE_BYTES];
                 let read = match input.read(&mut piece) {
@@ -92,14 +101,14 @@ mod tests {
     #[test]
     fn all_that_came_is_read_and_a_stop_ends_the_wait_for_more() {
         let text: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-        let mut whole = Vec::new();
-        Stdin::start(io::Cursor::new(text.clone()), Stop::default())
+        let (mut whole, copy) = (Vec::new(), text.clone());
+        Stdin::start(|| Ok(io::Cursor::new(copy)), Stop::default())
             .read_to_end(&mut whole)
             .expect("all of it");
         assert!(whole == text);
 
         let stop = Stop::default();
-        let mut input = Stdin::start(Endless(b"some bytes".to_vec()), stop.clone());
+        let mut input = Stdin::start(|| Ok(Endless(b"some bytes".to_vec())), stop.clone());
         let mut some = [0; 10];
         input.read_exact(&mut some).expect("what came");
         stop.request();
