@@ -453,3 +453,42 @@ fn log_group(source: &str) -> anyhow::Result<LogGroup> {
         format!("{source}: names no log group\nhint: cloudwatch://LOG-GROUP or arn:aws:logs:REGION:ACCOUNT:log-group:NAME")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Action;
+
+    /// So many places looked at, of which these buckets are denied.
+    fn looked_at(places: usize, denied: &[&str]) -> Found {
+        let mut found = Found { looked_at: places, ..Found::default() };
+        for name in denied {
+            let error = AwsError::Denied { action: Action::ListBucket, resource: (*name).to_owned() };
+            found.fail((*name).to_owned(), error).expect("not fatal");
+        }
+        found
+    }
+
+    #[test]
+    fn a_place_that_fails_beside_one_that_holds_nothing_is_named_and_the_run_goes_on() {
+        let found = looked_at(2, &["s3://a/"]).finish().expect("one was looked at");
+        let reason = "not allowed: s3:ListBucket is missing".to_owned();
+        assert_eq!(found.discovery.unreadable, [("s3://a/".to_owned(), reason)]);
+    }
+
+    #[test]
+    fn when_all_places_fail_each_is_named_in_one_line_with_one_hint() {
+        let error = looked_at(2, &["s3://a/", "s3://b/"]).finish().expect_err("nothing to go on with");
+        assert_eq!(
+            error.to_string(),
+            "s3://a/: not allowed: s3:ListBucket is missing; s3://b/: not allowed: s3:ListBucket is missing\n\
+             hint: docs/iam-policy.json lists the permissions"
+        );
+    }
+
+    #[test]
+    fn credentials_that_do_not_serve_end_the_run_at_once() {
+        let error = AwsError::Credentials { problem: "expired".to_owned(), fix: "renew".to_owned() };
+        assert!(Found::default().fail("s3://a/".to_owned(), error).is_err());
+    }
+}
