@@ -97,6 +97,7 @@ impl<'a> Session<'a> {
         network.cover(&reading.correlated.interfaces)?;
         let mut diagnosis = attribute(config, network, &found, window, reading);
         diagnosis.input.requests = self.sources.requests();
+        diagnosis.notes.extend(self.sources.events());
         Ok(diagnosis)
     }
 

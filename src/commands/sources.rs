@@ -100,6 +100,15 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// How many events CloudWatch Logs sent so far, and how many of them were wanted; nothing where it was not asked.
+    pub(super) fn events(&self) -> Option<String> {
+        let traffic = self.logs.as_ref()?.traffic();
+        Some(format!(
+            "CloudWatch Logs sent {} events in {} pages, of which {} were wanted",
+            traffic.events_received, traffic.pages, traffic.events_kept
+        ))
+    }
+
     /// Finds what there is to read for `window`.
     pub(super) fn find(
         &mut self,

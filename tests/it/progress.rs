@@ -25,10 +25,10 @@ fn what_is_drawn_is_erased_before_the_result() {
     let live = Live::start(|request| if request.is_download() { Fault::Trickle(64) } else { Fault::None });
     let (code, seen) = on_a_terminal(&live, &["s3://flow-logs", SINCE[0], SINCE[1]]);
     assert_eq!(code, Some(0), "{seen}");
-    assert!(seen.starts_with("listing s3://flow-logs/"), "{seen}");
-    let (before, result) = seen.rsplit_once(ERASE).expect("erased");
+    assert!(seen.starts_with("listing s3://flow-logs"), "{seen}");
+    let (_, result) = seen.rsplit_once(ERASE).expect("erased");
     assert!(result.contains("flowcheck") && result.contains("ingress"), "{seen}");
-    assert!(!result.contains("inputs") && !before.contains("conversations"), "{seen}");
+    assert!(!result.contains("inputs") && !result.contains("found so far"), "{seen}");
     // Each drawing begins by erasing the one before.
     let inputs = format!("of {} inputs", crate::live_s3::sample_objects().len());
     let drawn = seen.matches(&inputs).count() + seen.matches("listing").count();
@@ -42,7 +42,7 @@ fn what_is_drawn_is_erased_before_an_error() {
     let (code, seen) = on_a_terminal(&live, &["s3://flow-log"]);
     assert_eq!(code, Some(2), "{seen}");
     let (before, error) = seen.rsplit_once(ERASE).expect("erased");
-    assert_eq!(before, "listing s3://flow-log/\r");
+    assert_eq!(before, "listing s3://flow-log\r");
     assert!(error.starts_with("error: s3://flow-log/: does not exist\r\nhint: "), "{seen}");
 }
 

@@ -82,13 +82,13 @@ fn a_time_without_objects_does_not_look_as_if_all_were_well() {
     let live = live();
     let empty = live.run(&["s3://flow-logs", "--since", "2026-10-01", "--until", "2026-10-02"]);
     empty.expect(0, &[]);
-    assert!(empty.stdout.contains("s3://flow-logs/ holds no flow log object for this time"), "{empty}");
+    assert!(empty.stdout.contains("s3://flow-logs holds no flow log object for this time"), "{empty}");
     assert!(empty.stdout.contains("Nothing to judge") && !empty.stdout.contains('✓'), "{empty}");
     assert!(!live.proxy.requests().iter().any(Request::is_download));
     // A script sees it too.
     let json =
         live.run(&["s3://flow-logs", "--since", "2026-10-01", "--until", "2026-10-02", "--format", "json"]);
-    json.expect(0, &["warning: s3://flow-logs/ holds no flow log object"]);
+    json.expect(0, &["warning: s3://flow-logs holds no flow log object"]);
     assert_eq!(json.json()["input"]["objects"], 0);
     // One of two that holds nothing is not the run's result.
     let two = live.run(&[
