@@ -1,12 +1,14 @@
 //! What is read of a log group: its rejected records, then what can be evidence for them.
 
+use std::collections::btree_map::Entry;
+
 use anyhow::bail;
 
 use super::present::ONGOING_SECONDS;
-use super::sources::{Found, LONGEST_RECORD_SECONDS, Window};
+use super::sources::{Found, Window};
 use super::watch::Watch;
-use crate::aws::AwsError;
-use crate::correlate::Span;
+use crate::aws::{AwsError, FlowLog};
+use crate::correlate::{LONGEST_RECORD_SECONDS, Span};
 use crate::net::Timestamp;
 use crate::pipeline::{ReadOptions, RejectedSpans, rejected_spans};
 use crate::source::cloudwatch::{CloudWatch, LogGroup, Needed, TimeRange};
@@ -23,6 +25,19 @@ pub(super) struct Delivered {
     pub(super) accepted: bool,
     /// They are known, and none of them records rejected traffic.
     pub(super) accept_only: bool,
+}
+
+impl Delivered {
+    /// Adds what one flow log says of a group.
+    pub(super) fn note(group: Entry<'_, LogGroup, Self>, flow_log: &FlowLog) {
+        let delivered = group.or_insert_with(|| Self { accept_only: true, ..Self::default() });
+        delivered.accepted |= flow_log.traffic_type.as_deref() != Some("REJECT");
+        delivered.accept_only &= flow_log.traffic_type.as_deref() == Some("ACCEPT");
+        let formats = &mut delivered.log_formats;
+        if let Some(own) = flow_log.log_format.as_ref().filter(|own| !formats.contains(own)) {
+            formats.push(own.clone());
+        }
+    }
 }
 
 /// One group to be read.

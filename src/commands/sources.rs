@@ -11,17 +11,13 @@ use super::log_group::{Delivered, LogGroupRead};
 use super::watch::Watch;
 use crate::aws::{Aws, AwsError, AwsOptions, FlowLog};
 use crate::config::Diagnose;
-use crate::correlate::Span;
+use crate::correlate::{LONGEST_RECORD_SECONDS, Span};
 use crate::net::Timestamp;
 use crate::pipeline::ReadOptions;
 use crate::report::view::Requests;
 use crate::source::cloudwatch::{CloudWatch, LogGroup, LogsLimits};
 use crate::source::s3::{FlowLogDelivery, S3, S3Limits, S3Listing, S3Location, Wanted};
-use crate::source::{Discovery, ObjectName, Stop, discover, is_live};
-
-/// How far a record's packets may lie beyond what its times say, besides the match window: the longest aggregation
-/// interval (600 s), and clock slack (VPC User Guide: up to 60 s either way).
-pub(super) const LONGEST_RECORD_SECONDS: i64 = 720;
+use crate::source::{Discovery, Object, ObjectName, Stop, discover, is_live};
 
 /// Sources of one run, or of the rounds of one that follows.
 pub(super) struct Sources<'a> {
@@ -158,6 +154,7 @@ impl<'a> Sources<'a> {
     ) -> anyhow::Result<()> {
         let aws = self.aws()?;
         let (mut seen, mut wanted) = (0, 0);
+        let mut earlier = EarlierDeliveries::default();
         for region in aws.regions() {
             watch.say(&format!("looking for flow logs in {region}"));
             let flow_logs = match aws.flow_logs(region) {
@@ -169,80 +166,62 @@ impl<'a> Sources<'a> {
                 }
             };
             found.regions.insert(region.clone());
+            seen += flow_logs.len();
             for flow_log in &flow_logs {
-                seen += 1;
+                earlier.described.insert(flow_log.flow_log_id.clone());
                 if flow_log.resource_id.starts_with("tgw-") {
                     found.warnings.push(format!(
                         "{} logs a transit gateway, whose records tell of no rejects: it was not read",
                         name_of(flow_log)
                     ));
-                    continue;
-                }
-                if !self.is_wanted(flow_log) {
-                    continue;
-                }
-                wanted += 1;
-                if let Some(shortcoming) = shortcomings(flow_log, &flow_logs) {
-                    found.warnings.push(shortcoming);
-                    found.rejects_unrecorded |= flow_log.traffic_type.as_deref() == Some("ACCEPT");
-                }
-                if let Some(failure) = delivery_failure(flow_log) {
-                    found.discovery.unreadable.push((name_of(flow_log), failure));
-                }
-                match Destination::of(flow_log) {
-                    Destination::S3(location) => {
-                        let delivery = FlowLogDelivery {
-                            account_id: aws.account_id().ok(),
-                            region: region.clone(),
-                            flow_log_id: flow_log.flow_log_id.clone(),
-                            hive_compatible_partitions: flow_log
-                                .destination_options
-                                .hive_compatible_partitions,
-                            per_hour_partition: flow_log.destination_options.per_hour_partition,
-                        };
-                        let asked = self.bucket(&location, window, Some(delivery), found, watch)?;
-                        if asked == Some(0) || is_younger(flow_log, window) {
-                            self.other_deliveries(&location, (flow_log, region), window, found, watch)?;
+                } else if self.is_wanted(flow_log) {
+                    wanted += 1;
+                    found.note_limits(flow_log, &flow_logs);
+                    match Destination::of(flow_log) {
+                        Destination::S3(location) => {
+                            let own = self.deliveries(&location, (flow_log, region), window, found, watch)?;
+                            if own == Some(0) || is_younger(flow_log, window) {
+                                earlier.note(location, region, (own == Some(0)).then(|| name_of(flow_log)));
+                            }
                         }
-                    }
-                    Destination::LogGroup(name) => {
-                        let group = LogGroup { region: Some(region.clone()), name, account_id: None };
-                        let entry = groups.entry(group);
-                        let delivered =
-                            entry.or_insert_with(|| Delivered { accept_only: true, ..Delivered::default() });
-                        delivered.accepted |= flow_log.traffic_type.as_deref() != Some("REJECT");
-                        delivered.accept_only &= flow_log.traffic_type.as_deref() == Some("ACCEPT");
-                        let formats = &mut delivered.log_formats;
-                        if let Some(own) = flow_log.log_format.as_ref().filter(|own| !formats.contains(own)) {
-                            formats.push(own.clone());
+                        Destination::LogGroup(name) => {
+                            let group = LogGroup { region: Some(region.clone()), name, account_id: None };
+                            Delivered::note(groups.entry(group), flow_log);
                         }
-                    }
-                    Destination::Other(kind) => {
-                        let reason = format!(
-                            "delivers to {kind}, which cannot be read back: give its files as SOURCE"
-                        );
-                        found.discovery.unreadable.push((name_of(flow_log), reason));
+                        Destination::Other(kind) => {
+                            let reason = format!(
+                                "delivers to {kind}, which cannot be read back: give its files as SOURCE"
+                            );
+                            found.discovery.unreadable.push((name_of(flow_log), reason));
+                        }
                     }
                 }
             }
         }
-        if seen == 0 && found.failed.is_empty() {
-            bail!(
-                "no flow logs in {}\nhint: aws ec2 create-flow-logs --resource-type VPC --resource-ids vpc-… \
-                 --traffic-type ALL --log-destination-type s3 --log-destination arn:aws:s3:::BUCKET \
-                 --max-aggregation-interval 60; the first records come some ten minutes later. \
-                 Another region: --region; files: flowcheck PATH",
-                aws.regions().join(", ")
-            );
-        }
         if wanted == 0 && found.failed.is_empty() {
-            bail!(
-                "no flow log in {} can hold records of what is asked for; there are {seen}\nhint: \
-                 `aws ec2 describe-flow-logs` lists them; give --region for another region, or fewer filters",
-                aws.regions().join(", ")
-            );
+            bail!(no_flow_log(&aws.regions().join(", "), seen));
         }
-        Ok(())
+        self.earlier_deliveries(earlier, window, found, watch)
+    }
+
+    /// What one flow log delivered to S3: how many objects, unless they cannot be listed.
+    fn deliveries(
+        &mut self,
+        location: &S3Location,
+        (flow_log, region): (&FlowLog, &str),
+        window: Window,
+        found: &mut Found,
+        watch: &mut Watch,
+    ) -> anyhow::Result<Option<usize>> {
+        let options = &flow_log.destination_options;
+        let delivery = FlowLogDelivery {
+            account_id: self.aws()?.account_id().ok(),
+            region: region.to_owned(),
+            flow_log_id: flow_log.flow_log_id.clone(),
+            hive_compatible_partitions: options.hive_compatible_partitions,
+            per_hour_partition: options.per_hour_partition,
+        };
+        self.bucket(location, window, Some(delivery), found, watch)
     }
 
     /// Whether a flow log can hold records of the places asked for; where that is not sure, it is read.
@@ -276,40 +255,59 @@ impl<'a> Sources<'a> {
             .find(window, options, found, watch)
     }
 
-    /// A flow log cannot be changed, only made anew under another id: what delivered to the same place before it, for the
-    /// same account and region, is as good.
-    fn other_deliveries(
+    /// A flow log cannot be changed, only made anew under another id: what one that is gone delivered to the same place, for
+    /// the same account and region, is as good.
+    fn earlier_deliveries(
         &mut self,
-        location: &S3Location,
-        (flow_log, region): (&FlowLog, &str),
+        earlier: EarlierDeliveries,
         window: Window,
         found: &mut Found,
         watch: &mut Watch,
     ) -> anyhow::Result<()> {
-        let Ok(account_id) = self.aws()?.account_id() else { return Ok(()) };
-        let base = location.prefix.trim_end_matches('/');
-        let slash = if base.is_empty() { "" } else { "/" };
-        let before = found.discovery.objects.len();
-        let hive =
-            |service: &str| format!("aws-account-id={account_id}/{service}=vpcflowlogs/aws-region={region}");
-        for folder in [format!("{account_id}/vpcflowlogs/{region}"), hive("aws-service"), hive("service")] {
-            let prefix = format!("{base}{slash}AWSLogs/{folder}/");
-            let location = S3Location { bucket: location.bucket.clone(), prefix };
-            // Nothing there is no failure: there is one of these folders or another.
-            if let Ok(listing) = self.list(&location, window, None, watch)? {
-                found.take(listing);
-            }
+        let EarlierDeliveries { described, places } = earlier;
+        if places.is_empty() {
+            return Ok(());
         }
-        let more = found.discovery.objects.len() - before;
-        if more > 0 {
-            found.notes.push(format!(
-                "{}: {more} objects that flow logs before it delivered to the same place are read too",
-                name_of(flow_log)
-            ));
-        } else if before == 0 {
-            found
-                .warnings
-                .push(format!("{} has delivered nothing to {location} for this time", name_of(flow_log)));
+        let account_id = match self.aws()?.account_id() {
+            Ok(account_id) => account_id,
+            Err(error) => return found.fail("what earlier flow logs delivered".to_owned(), error),
+        };
+        for (EarlierPlace { bucket, prefix, region }, silent) in places {
+            let base = prefix.trim_end_matches('/');
+            let slash = if base.is_empty() { "" } else { "/" };
+            let hive = |service: &str| {
+                format!("aws-account-id={account_id}/{service}=vpcflowlogs/aws-region={region}")
+            };
+            let mut more = 0;
+            for folder in [format!("{account_id}/vpcflowlogs/{region}"), hive("aws-service"), hive("service")]
+            {
+                let prefix = format!("{base}{slash}AWSLogs/{folder}/");
+                let location = S3Location { bucket: bucket.clone(), prefix };
+                match self.list(&location, window, None, watch)? {
+                    Ok(mut listing) => {
+                        listing.objects.retain(|object| !is_from(object, &described));
+                        more += listing.objects.len();
+                        found.take(listing);
+                    }
+                    // There is one of these folders or another.
+                    Err(AwsError::NotFound { .. }) => {}
+                    Err(error) => {
+                        found.looked_at += 1;
+                        found.fail(location.to_string(), error)?;
+                    }
+                }
+            }
+            let place = S3Location { bucket, prefix };
+            if more > 0 {
+                found.notes.push(format!(
+                    "{place}: of flow logs that are there no more, {more} objects were read too"
+                ));
+            } else {
+                let silent = silent
+                    .iter()
+                    .map(|name| format!("{name} has delivered nothing to {place} for this time"));
+                found.warnings.extend(silent);
+            }
         }
         Ok(())
     }
@@ -359,6 +357,52 @@ impl<'a> Sources<'a> {
     }
 }
 
+/// Places to which flow logs that are gone may have delivered what is wanted.
+#[derive(Default)]
+struct EarlierDeliveries {
+    /// Flow logs that are there: what they delivered is asked for by their ids.
+    described: BTreeSet<String>,
+    /// With the names of the flow logs that have delivered nothing there themselves.
+    places: BTreeMap<EarlierPlace, Vec<String>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct EarlierPlace {
+    bucket: String,
+    prefix: String,
+    region: String,
+}
+
+impl EarlierDeliveries {
+    fn note(&mut self, location: S3Location, region: &str, silent: Option<String>) {
+        let S3Location { bucket, prefix } = location;
+        let place = EarlierPlace { bucket, prefix, region: region.to_owned() };
+        self.places.entry(place).or_default().extend(silent);
+    }
+}
+
+/// Whether one of these flow logs delivered the object, by its name.
+fn is_from(object: &Object, flow_log_ids: &BTreeSet<String>) -> bool {
+    let name = object.name.rsplit('/').next().and_then(ObjectName::parse);
+    name.is_some_and(|name| flow_log_ids.contains(&name.flow_log_id))
+}
+
+/// There is no flow log, or none that may know.
+fn no_flow_log(regions: &str, seen: usize) -> String {
+    if seen > 0 {
+        return format!(
+            "no flow log in {regions} can hold records of what is asked for; there are {seen}\nhint: \
+             `aws ec2 describe-flow-logs` lists them; give --region for another region, or fewer filters"
+        );
+    }
+    format!(
+        "no flow logs in {regions}\nhint: aws ec2 create-flow-logs --resource-type VPC --resource-ids vpc-… \
+         --traffic-type ALL --log-destination-type s3 --log-destination arn:aws:s3:::BUCKET \
+         --max-aggregation-interval 60; the first records come some ten minutes later. \
+         Another region: --region; files: flowcheck PATH"
+    )
+}
+
 /// Whether the flow log was made after the beginning of the window.
 fn is_younger(flow_log: &FlowLog, window: Window) -> bool {
     let created = flow_log.creation_time.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
@@ -369,6 +413,17 @@ impl Found {
     /// For what is shown before all is read: that no accepted record was seen says nothing then.
     pub(super) fn while_reading() -> Self {
         Self { accepted_unread: true, ..Self::default() }
+    }
+
+    /// What a flow log cannot show, by what it records and by how its delivery goes.
+    fn note_limits(&mut self, flow_log: &FlowLog, flow_logs: &[FlowLog]) {
+        if let Some(shortcoming) = shortcomings(flow_log, flow_logs) {
+            self.warnings.push(shortcoming);
+            self.rejects_unrecorded |= flow_log.traffic_type.as_deref() == Some("ACCEPT");
+        }
+        if let Some(failure) = delivery_failure(flow_log) {
+            self.discovery.unreadable.push((name_of(flow_log), failure));
+        }
     }
 
     /// Takes over what a location stands for.

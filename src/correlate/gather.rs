@@ -15,7 +15,7 @@ use super::reject::RejectedRow;
 use super::selection::Selection;
 use super::{Span, Timestamp};
 use crate::net::FiveTuple;
-use crate::record::{Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, Sink};
+use crate::record::{Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, Problem, Sink};
 
 /// Malformed lines kept as examples, per batch.
 const MALFORMED_EXAMPLES: usize = 5;
@@ -28,6 +28,8 @@ pub struct Counts {
     pub headers: u64,
     /// Lines that are no record.
     pub malformed: u64,
+    /// Of these, lines that two log formats read differently.
+    pub ambiguous: u64,
     /// Records outside the window or excluded by a filter.
     pub filtered: u64,
     /// Accepted ones among them: they show that accepted traffic is recorded.
@@ -47,6 +49,7 @@ impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
         self.headers += other.headers;
         self.malformed += other.malformed;
+        self.ambiguous += other.ambiguous;
         self.filtered += other.filtered;
         self.filtered_accepted += other.filtered_accepted;
         self.transit_gateway += other.transit_gateway;
@@ -419,6 +422,7 @@ impl Sink for Gatherer<'_> {
 
     fn malformed(&mut self, line: u64, malformed: Malformed) {
         self.batch.counts.malformed += 1;
+        self.batch.counts.ambiguous += u64::from(malformed.problem == Problem::Ambiguous);
         if self.batch.malformed.len() < MALFORMED_EXAMPLES {
             self.batch.malformed.push(MalformedLine { line, malformed });
         }

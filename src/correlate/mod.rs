@@ -24,7 +24,7 @@ pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKi
 pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use gather::{Batch, Counts, Gatherer, MalformedLine};
 pub use interface::{Interface, InterfaceIndex, OwnAddress};
-pub use selection::{PlaceFilter, Selection};
+pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};
 
 /// The capture window of a record: first and last second in which its packets were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use crate::net::{FiveTuple, Protocol, Timestamp};
 
 /// A record at the edge of the window may reach this far beyond it: the longest aggregation interval (600 s), and clock
 /// slack (VPC User Guide: up to 60 s either way).
-const LONGEST_RECORD_SECONDS: i64 = 720;
+pub const LONGEST_RECORD_SECONDS: i64 = 720;
 
 /// What a record must be to count. Options of one kind widen each other; different kinds narrow each other.
 #[derive(Debug, Clone, Default)]

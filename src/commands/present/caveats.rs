@@ -2,7 +2,7 @@
 
 use super::Material;
 use crate::attribute::{Cause, OtherKey};
-use crate::correlate::UnpairedKind;
+use crate::correlate::{MalformedLine, UnpairedKind};
 use crate::pipeline::Reading;
 use crate::record::{PACKET_ADDRESSES, Problem};
 use crate::report::view;
@@ -21,15 +21,18 @@ impl Material<'_> {
                 view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
             incomplete.push(error);
         }
-        if let Some((source, line)) =
-            self.reading.malformed.iter().find(|(_, line)| line.malformed.problem == Problem::Ambiguous)
-        {
+        let ambiguous = self.reading.correlated.counts.ambiguous;
+        if ambiguous > 0 {
+            let is_one = |(_, line): &&(String, _)| is_ambiguous(line);
+            let example = self.reading.malformed.iter().find(is_one);
+            let source = example.map_or_else(|| "log formats".to_owned(), |(source, _)| source.clone());
+            let lines =
+                if ambiguous == 1 { "one line".to_owned() } else { format!("each of {ambiguous} lines") };
             let error = format!(
-                "line {} fits two log formats of as many fields, which read it differently, and is counted as malformed; \
-                 give the source alone with the --log-format that it is in",
-                line.line
+                "{lines} fits two log formats of as many fields, which read it differently, and is counted as malformed; \
+                 give the source alone with the --log-format that it is in"
             );
-            incomplete.push(view::Incomplete { source: source.clone(), error });
+            incomplete.push(view::Incomplete { source, error });
         }
         for one in &mut incomplete {
             one.error = one.error.replace("\nhint: ", "; ");
@@ -202,6 +205,10 @@ impl Material<'_> {
             )
         })
     }
+}
+
+fn is_ambiguous(line: &MalformedLine) -> bool {
+    line.malformed.problem == Problem::Ambiguous
 }
 
 fn other_kind(kind: Option<UnpairedKind>) -> &'static str {

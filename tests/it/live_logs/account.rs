@@ -74,6 +74,36 @@ fn two_flow_logs_on_one_vpc_give_each_record_once() {
     assert!(document["warnings"].as_array().is_some_and(Vec::is_empty), "{ended}");
 }
 
+/// A flow log is not changed but made anew. What the old one delivered counts, and if it cannot be seen that is said.
+#[test]
+fn what_a_flow_log_that_is_gone_delivered_is_read() {
+    let (old, own) = (timeout(40_000, 100), timeout(40_001, 200));
+    let flow_logs = flow_log("fl-1", "vpc-1", "ALL", &to_bucket("logs"))
+        + &flow_log("fl-2", "vpc-2", "ALL", &to_bucket("logs"));
+    let account = || Account {
+        objects: [object("fl-0", &old), object("fl-2", &own)].into(),
+        ..of(&flow_logs, Vec::new())
+    };
+    let (ended, _) = ask(account(), &[]);
+    let document = ended.expect(0, &[]).json();
+    assert_eq!(document["summary"]["rejected_conversations"], 2, "{ended}");
+    assert!(
+        document["notes"].to_string().contains("of flow logs that are there no more, 1 objects"),
+        "{ended}"
+    );
+    assert!(document["warnings"].as_array().is_some_and(Vec::is_empty), "{ended}");
+
+    // Nothing but its neighbour's: then it is the one that delivered nothing.
+    let (ended, _) = ask(Account { objects: [object("fl-2", &own)].into(), ..account() }, &[]);
+    let document = ended.expect(0, &["fl-1 (vpc-1) has delivered nothing to s3://logs"]).json();
+    assert_eq!(document["summary"]["rejected_conversations"], 1, "{ended}");
+
+    let place = "AWSLogs/111122223333/vpcflowlogs/eu-west-1/";
+    let (ended, _) = ask(Account { unlistable: Some(place), ..account() }, &[]);
+    let document = ended.expect(3, &["s3:ListBucket"]).json();
+    assert_eq!(document["summary"]["rejected_conversations"], 1, "{ended}");
+}
+
 #[test]
 fn accepts_in_one_place_and_rejects_in_another_are_joined() {
     let events = timeout(40_000, 100);
@@ -232,6 +262,13 @@ fn formats_that_cannot_be_told_apart_are_not_guessed_at() {
     );
     assert_eq!(document["input"]["malformed"], 2, "the rejected ones; the others are not needed: {ended}");
     assert_eq!(document["summary"]["complete"], false);
+
+    // However many other malformed lines come first.
+    let junk = (0..12).map(|n| event(50, format!("junk {n} REJECT")));
+    let events = junk.chain(of_format(straight, 40_000)).collect();
+    let (ended, _) = ask(of(&flow_logs, events), &[]);
+    let document = ended.expect(3, &["fits two log formats"]).json();
+    assert_eq!(document["input"]["malformed"], 13, "{ended}");
 }
 
 /// What a group is decides how it is read, and whether.

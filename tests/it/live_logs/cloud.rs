@@ -30,6 +30,8 @@ pub struct Account {
     pub ends_after: Option<usize>,
     /// One item a page.
     pub paged: bool,
+    /// A prefix that may not be listed.
+    pub unlistable: Option<&'static str>,
 }
 
 /// The account behind its endpoint.
@@ -181,6 +183,9 @@ impl Account {
                 .unwrap_or_default()
         };
         let (prefix, delimiter) = (value("prefix"), value("delimiter"));
+        if self.unlistable == Some(prefix.as_str()) {
+            return s3_error(403, "AccessDenied");
+        }
         let (mut keys, mut folders) = (String::new(), BTreeSet::new());
         for (key, content) in self.objects.iter().filter(|(key, _)| whole(key)) {
             let key = &key[path.len() + 1..];

@@ -110,7 +110,7 @@ fn what_an_earlier_flow_log_delivered_to_the_same_place_is_read() {
     let found = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
     expect_causes(&found, &incident);
     let notes = found["notes"].to_string();
-    assert!(notes.contains("flow logs before it"), "{notes}");
+    assert!(notes.contains("flow logs that are there no more"), "{notes}");
 }
 
 /// Every region named is asked: one without a flow log beside the one that has it changes nothing, and alone is said.
