@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use crate::aws::AwsOptions;
 use crate::config::{
-    ColorChoice, Diagnose, Filters, Moment, Output, Snapshot, parse_cidr, parse_duration, parse_moment,
-    parse_ports, parse_protocol, parse_size,
+    ColorChoice, DEFAULT_LIVE_SECONDS, Diagnose, Filters, Moment, Output, Snapshot, parse_cidr,
+    parse_duration, parse_moment, parse_ports, parse_protocol, parse_size,
 };
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
@@ -47,9 +47,6 @@ enum Command {
         shell: clap_complete::Shell,
     },
 }
-
-/// How far back a live source is read when nothing is said.
-const DEFAULT_LIVE_SINCE: Moment = Moment::Ago(3600);
 
 #[derive(Debug, Args)]
 struct DiagnoseArgs {
@@ -218,7 +215,10 @@ impl DiagnoseArgs {
     fn into_config(self, now: Timestamp, cores: usize) -> Result<Diagnose, clap::Error> {
         let usage = |message: &str| Cli::command().error(clap::error::ErrorKind::ValueValidation, message);
         let live = self.sources.is_empty() || self.sources.iter().any(|source| is_live(source));
-        let since = self.since.or(live.then_some(DEFAULT_LIVE_SINCE)).map(|moment| moment.resolve(now));
+        let since = self
+            .since
+            .or(live.then_some(Moment::Ago(DEFAULT_LIVE_SECONDS)))
+            .map(|moment| moment.resolve(now));
         let until = self.until.map(|moment| moment.resolve(now));
         if let (Some(since), Some(until)) = (since, until)
             && since >= until

@@ -11,6 +11,9 @@ use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
 use crate::report::Format;
 
+/// How far back a live source is read when nothing is said.
+pub const DEFAULT_LIVE_SECONDS: i64 = 3600;
+
 /// What `flowcheck` was asked to do.
 #[derive(Debug, Clone)]
 pub struct Diagnose {

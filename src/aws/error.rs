@@ -184,7 +184,7 @@ impl Call<'_> {
                 self.refused(answer.code(), answer.message(), status)
             }
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let endpoint = self.endpoint.unwrap_or("AWS");
+                let endpoint = self.endpoint.map_or_else(|| "AWS".to_owned(), without_user);
                 self.failed(&format!("cannot reach {endpoint}: {}", root_causes(error)))
             }
             SdkError::ResponseError(broken) => {
@@ -286,6 +286,16 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
+/// A URL without the name and the password that it may hold.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..host].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -368,7 +378,7 @@ mod tests {
         let call = Call {
             action: Action::DescribeVpcs,
             resource: "eu-west-1",
-            endpoint: Some("https://ec2.example"),
+            endpoint: Some("https://who:secret@ec2.example"),
             attempts: Some(3),
         };
         let text = call.error(&error).to_string();

@@ -8,13 +8,11 @@ use super::present::ONGOING_SECONDS;
 use super::sources::{Found, Window};
 use super::watch::Watch;
 use crate::aws::{AwsError, FlowLog};
+use crate::config::DEFAULT_LIVE_SECONDS;
 use crate::correlate::{LONGEST_RECORD_SECONDS, Span};
 use crate::net::Timestamp;
 use crate::pipeline::{ReadOptions, RejectedSpans, rejected_spans};
 use crate::source::cloudwatch::{CloudWatch, LogGroup, Needed, TimeRange};
-
-/// How far back a log group is read when nothing says.
-const DEFAULT_SECONDS: i64 = 3600;
 
 /// What flow logs that deliver to a group say of it.
 #[derive(Debug, Default)]
@@ -59,7 +57,7 @@ impl LogGroupRead<'_> {
     ) -> anyhow::Result<()> {
         let name = self.group.to_string();
         let until = window.until.unwrap_or_else(|| Timestamp(jiff::Timestamp::now().as_second()));
-        let since = window.since.unwrap_or(until.plus_seconds(-DEFAULT_SECONDS));
+        let since = window.since.unwrap_or(until.plus_seconds(-DEFAULT_LIVE_SECONDS));
         // An event's time is its record's `start`, and a record that ends in the window may have begun before it.
         let range = TimeRange { from: since.plus_seconds(-LONGEST_RECORD_SECONDS), to: until };
         let fetched = self.logs.rejects(self.group, range, &mut |progress| {

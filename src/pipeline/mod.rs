@@ -200,6 +200,29 @@ impl<'a> Join<'a> {
         observer(self.progress, &self.correlator);
     }
 
+    /// Takes one batch in and gives its memory back.
+    fn batch(
+        &mut self,
+        object: &Object,
+        mut batch: Box<Batch>,
+        missing: &mut BTreeSet<MissingField>,
+    ) -> Result<(), LateRecord> {
+        missing.extend(batch.missing.drain(..));
+        for line in batch.malformed.drain(..) {
+            if self.reading.malformed.len() < MALFORMED_EXAMPLES {
+                self.reading.malformed.push((object.name.clone(), line));
+            }
+        }
+        for key in batch.foreign.drain(..) {
+            if !self.reading.foreign.iter().any(|(name, _)| *name == object.name) {
+                self.reading.foreign.push((object.name.clone(), key));
+            }
+        }
+        self.correlator.absorb(&mut batch)?;
+        lock(self.spent).push(*batch);
+        Ok(())
+    }
+
     fn object(
         &mut self,
         object: &Object,
@@ -225,20 +248,8 @@ impl<'a> Join<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             match message {
-                Message::Batch(mut batch) => {
-                    missing.extend(batch.missing.drain(..));
-                    for line in batch.malformed.drain(..) {
-                        if self.reading.malformed.len() < MALFORMED_EXAMPLES {
-                            self.reading.malformed.push((object.name.clone(), line));
-                        }
-                    }
-                    for key in batch.foreign.drain(..) {
-                        if !self.reading.foreign.iter().any(|(name, _)| *name == object.name) {
-                            self.reading.foreign.push((object.name.clone(), key));
-                        }
-                    }
-                    self.correlator.absorb(&mut batch)?;
-                    lock(self.spent).push(*batch);
+                Message::Batch(batch) => {
+                    self.batch(object, batch, &mut missing)?;
                     self.tell(observer);
                 }
                 Message::End(decoded) => {
@@ -248,6 +259,7 @@ impl<'a> Join<'a> {
                     if let Some(error) = decoded.error {
                         self.reading.incomplete.insert((object.name.clone(), error));
                     }
+                    break;
                 }
             }
         }

@@ -148,29 +148,55 @@ impl<'a> Wording<'a> {
     /// What was looked at and that nothing was found, then what that does and does not mean.
     #[must_use]
     pub fn nothing_found(&self) -> (String, Vec<String>) {
-        let Diagnosis { input, network_config, .. } = self.diagnosis;
-        let verdict = if input.records == 0 && input.filtered > 0 {
-            "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
-        } else if input.records == 0 && input.malformed > 0 {
-            "Nothing to judge: no line of the input can be read as an ACCEPT or REJECT record.".to_owned()
-        } else if input.rejected == 0 && input.rejects_unrecorded {
+        let input = &self.diagnosis.input;
+        let mut limits = self.limits();
+        let advice = if input.rejected == 0 && input.rejects_unrecorded {
+            Some("A flow log of traffic type ALL, or a second one of type REJECT, would show them.")
+        } else if input.losses_unread {
+            Some("AWS lost traffic in this time (SKIPDATA), rejected replies perhaps too.")
+        } else if input.records == 0 && !input.accepted_unread {
+            Some("Check the paths, the window (--since, --until) and the filters.")
+        } else if limits.is_empty() {
+            Some(
+                "If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.",
+            )
+        } else {
+            None
+        };
+        limits.extend(advice.map(str::to_owned));
+        (self.verdict(), limits)
+    }
+
+    /// That nothing was found, in what.
+    fn verdict(&self) -> String {
+        let input = &self.diagnosis.input;
+        if input.rejected == 0 && input.rejects_unrecorded {
             "Nothing to judge: a flow log here records ACCEPT only, so its rejects cannot be seen.".to_owned()
+        } else if input.records == 0 && input.filtered == 0 && input.malformed > 0 {
+            "Nothing to judge: no line of the input can be read as an ACCEPT or REJECT record.".to_owned()
         } else if input.records == 0 && input.accepted_unread {
-            "No rejected return traffic found: there is no REJECT record in this time.".to_owned()
+            // What was read and left out are rejected records and those around them: the rest was not looked at.
+            let which = if input.filtered > 0 { " that matches the filters asked for" } else { "" };
+            format!("No rejected return traffic found: there is no REJECT record in this time{which}.")
+        } else if input.records == 0 && input.filtered > 0 {
+            "Nothing to judge: no record lies in the time and matches the filters asked for.".to_owned()
         } else if input.records == 0 {
             "Nothing to judge: the input holds no ACCEPT or REJECT record.".to_owned()
         } else if input.rejected == 0 {
-            format!(
-                "No rejected return traffic found: none of the {} was rejected.",
-                counted(input.records, "record")
-            )
+            let records = counted(input.records, "record");
+            format!("No rejected return traffic found: none of the {records} was rejected.")
         } else {
             format!(
                 "No rejected return traffic found: of {}, {} rejected, none in reply to a request seen here.",
                 counted(input.records, "record"),
                 grouped(input.rejected),
             )
-        };
+        }
+    }
+
+    /// What makes an absence of findings mean less.
+    fn limits(&self) -> Vec<String> {
+        let Diagnosis { input, network_config, summary, .. } = self.diagnosis;
         let mut limits = Vec::new();
         if input.records > 0 && input.accepted == 0 && !input.accepted_unread {
             limits.push(
@@ -178,7 +204,7 @@ impl<'a> Wording<'a> {
                     .to_owned(),
             );
         }
-        if !self.diagnosis.summary.complete {
+        if !summary.complete {
             limits
                 .push("The input was not read whole: what is missing may hold rejected replies.".to_owned());
         }
@@ -191,24 +217,13 @@ impl<'a> Wording<'a> {
         if input.filtered > 0 {
             limits.push(format!("{} left out by the window or a filter.", counted(input.filtered, "record")));
         }
-        if network_config.network_acls == 0 {
+        if network_config.network_acls == 0 && input.records > 0 {
             limits.push("No network ACL is known (--snapshot), so no rule was checked either.".to_owned());
         }
         if input.rejected > 0 && input.rejects_unrecorded {
             limits.push("A flow log here records ACCEPT only: its rejects cannot be seen.".to_owned());
         }
-        if input.rejected == 0 && input.rejects_unrecorded {
-            limits.push(
-                "A flow log of traffic type ALL, or a second one of type REJECT, would show them.".to_owned(),
-            );
-        } else if input.losses_unread {
-            limits.push("AWS lost traffic in this time (SKIPDATA), rejected replies perhaps too.".to_owned());
-        } else if input.records == 0 && !input.accepted_unread {
-            limits.push("Check the paths, the window (--since, --until) and the filters.".to_owned());
-        } else if limits.is_empty() {
-            limits.push("If something still times out here, look at where its request goes: security groups, routes, or an interface without a flow log.".to_owned());
-        }
-        (verdict, limits)
+        limits
     }
 
     /// Whether an absence of findings means something: the input was whole and held both sides of conversations.
@@ -417,6 +432,20 @@ mod tests {
         let at = rules(&finding, false).iter().position(|row| row.mismatch.is_none());
         assert_eq!(at, Some(1));
         assert_eq!(rules(&finding, true).len(), 4);
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_said_to_be_absent() {
+        let mut diagnosis = sample::empty();
+        diagnosis.input.filtered = 3;
+        let verdict = |diagnosis: &Diagnosis| Wording::new(diagnosis).nothing_found().0;
+        assert!(verdict(&diagnosis).contains("no record lies in the time"));
+        // Of a log group only rejects and what is around them were read, and those lay outside.
+        diagnosis.input.accepted_unread = true;
+        assert!(verdict(&diagnosis).contains("no REJECT record in this time that matches the filters"));
+        diagnosis.input.rejects_unrecorded = true;
+        assert!(verdict(&diagnosis).starts_with("Nothing to judge"));
+        assert!(!Wording::new(&diagnosis).can_be_clear());
     }
 
     #[test]

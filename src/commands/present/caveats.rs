@@ -163,7 +163,8 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
-        if correlated.accepted + correlated.rejected == 0 && correlated.counts.filtered > 0 {
+        let all_read = !self.found.accepted_unread;
+        if correlated.accepted + correlated.rejected == 0 && correlated.counts.filtered > 0 && all_read {
             warnings.push(format!(
                 "no record lies in the time and matches the filters asked for; {} were read and left out",
                 correlated.counts.filtered

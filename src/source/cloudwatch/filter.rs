@@ -22,8 +22,6 @@ use crate::aws::Action;
 const REMEMBERED: usize = 100_000;
 /// Events that a sample asks for.
 const SAMPLE_EVENTS: i32 = 100;
-/// Pages that a sample follows while they are empty.
-const SAMPLE_PAGES: usize = 50;
 
 impl Group {
     /// Fetches what is wanted of a slice and hands it on page by page.
@@ -63,7 +61,7 @@ impl Group {
         let Some(request) = requests.first() else { return Ok(Vec::new()) };
         let mut tokens = Tokens::default();
         let mut token = None;
-        for _ in 0..SAMPLE_PAGES {
+        loop {
             let page = self.page(target, range, &request.filter, Some(SAMPLE_EVENTS), token).await?;
             let sampled = |event: &FilteredLogEvent| {
                 let (at, message) = (event.timestamp()?, event.message().unwrap_or_default());
