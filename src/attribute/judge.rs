@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::moment::{Episode, Moment, Reject, at_its_time};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject};
 use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
@@ -105,8 +106,16 @@ pub enum Detail {
     NoNetworkAcl(MissingFact),
     /// It is unknown which way the packet went.
     DirectionUnknown(String),
+    /// The ACL that is known to have been in force allows it and nothing else is known.
+    AclAllowedThen,
     /// A deny entry depends on an ICMP type, which flow logs do not carry.
     IcmpTypeUnknown,
+    /// This call, at that time, came so close that the packets may have met the rules before it or those after it.
+    ChangeInWindow(String, Timestamp),
+    /// What the history gives changed between these moments without an event in it.
+    UnseenChange(Option<Timestamp>, Option<Timestamp>),
+    /// This rule existed, and the history does not say what it held.
+    EntryUnknown(String, Direction, u16),
     /// The log gives a reason that this version does not know.
     UnknownRejectReason,
 }
@@ -121,10 +130,13 @@ impl Detail {
             Self::OtherInterface(_) => "other_interface",
             Self::LateAfterClose => "late_after_close",
             Self::TrackingExpired(..) => "tracking_expired",
-            Self::AclAllows(_) => "acl_allows",
+            Self::AclAllows(_) | Self::AclAllowedThen => "acl_allows",
             Self::NoConfiguration | Self::NoNetworkAcl(_) => "no_network_acl",
             Self::DirectionUnknown(_) => "direction_unknown",
             Self::IcmpTypeUnknown => "icmp_type_unknown",
+            Self::ChangeInWindow(..) => "change_in_window",
+            Self::UnseenChange(..) => "unseen_change",
+            Self::EntryUnknown(..) => "entry_unknown",
             Self::UnknownRejectReason => "unknown_reject_reason",
         }
     }
@@ -149,6 +161,16 @@ impl Detail {
                 "the direction of these packets is unknown: the format has no flow-direction field and the \
                  interfaces' own addresses are not known"
                     .to_owned()
+            }
+            Self::ChangeInWindow(..) => {
+                "changes of the network ACL lie within a minute of these records: they may have met the rules before or after"
+                    .to_owned()
+            }
+            Self::UnseenChange(..) => {
+                "the network ACL changed at moments that the history given does not hold".to_owned()
+            }
+            Self::EntryUnknown(..) => {
+                "the history given does not say what rules held that existed then".to_owned()
             }
             other => other.to_string(),
         }
@@ -196,6 +218,28 @@ impl fmt::Display for Detail {
                 "the direction is unknown: the format has no flow-direction field and the own address of {interface} \
                  is neither in the network configuration nor clear from its records"
             ),
+            Self::AclAllowedThen => f.write_str(
+                "the network ACL in force then, by the history given, allows this reply: left are a security group that \
+                 does not track the connection, or a packet after its close",
+            ),
+            Self::ChangeInWindow(call, at) => write!(
+                f,
+                "{call} at {at} lies within a minute of these records: they may have met the rules before it or those after it"
+            ),
+            Self::UnseenChange(from, until) => {
+                f.write_str("the network ACL changed")?;
+                match (from, until) {
+                    (Some(from), Some(until)) => write!(f, " between {from} and {until}")?,
+                    (Some(from), None) => write!(f, " after {from}")?,
+                    (None, Some(until)) => write!(f, " before {until}")?,
+                    (None, None) => {}
+                }
+                f.write_str(", and the history given does not hold the change: its moment is unknown")
+            }
+            Self::EntryUnknown(acl, direction, number) => write!(
+                f,
+                "{acl} {direction} {number} existed then, and the history given does not say what it held"
+            ),
             Self::IcmpTypeUnknown => {
                 f.write_str("a deny entry tests the ICMP type, which flow logs do not carry")
             }
@@ -227,23 +271,26 @@ pub struct Judged<'a> {
     pub detail: Option<Detail>,
     /// The verdict holds for the configuration of that moment, not only for that of the snapshot.
     pub config_in_force: bool,
+    /// Since when and until when the rule denied it, and by which calls.
+    pub episode: Episode<'a>,
     /// The rejected records with this cause.
     pub rejected: Vec<RejectedRecord>,
 }
 
 /// What the ACL says, before anything is known of requests.
-struct Decision<'a> {
-    cause: Cause,
-    network_acl: Option<&'a NetworkAcl>,
-    rule: Option<&'a NetworkAclEntry>,
-    candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
-    detail: Option<Detail>,
+#[derive(Debug, Clone)]
+pub(super) struct Decision<'a> {
+    pub(super) cause: Cause,
+    pub(super) network_acl: Option<&'a NetworkAcl>,
+    pub(super) rule: Option<&'a NetworkAclEntry>,
+    pub(super) candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
+    pub(super) detail: Option<Detail>,
     /// It does not depend on when the configuration was captured.
-    timeless: bool,
+    pub(super) timeless: bool,
 }
 
 impl Decision<'_> {
-    fn new(cause: Cause) -> Self {
+    pub(super) fn new(cause: Cause) -> Self {
         Self { cause, network_acl: None, rule: None, candidates: Vec::new(), detail: None, timeless: false }
     }
 
@@ -256,39 +303,79 @@ impl Decision<'_> {
     }
 }
 
-/// Judges every conversation; one with several reject reasons gives several results.
+/// Judges every conversation; one with several reject reasons, or rejected under several states of the ACL, gives
+/// several results.
 #[must_use]
 pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'a>) -> Vec<Judged<'a>> {
     let mut judged = Vec::new();
     for (index, conversation) in conversations.iter().enumerate() {
+        let place = places.of(conversation.interface);
+        let direction = place.direction(&conversation.reply, conversation.flow_direction);
         for (reason, rejected) in by_reason(&conversation.rejected) {
-            judged.push(judge(index, conversation, reason, rejected, places));
+            let reject =
+                Reject { packet: &conversation.packet, direction, conversation: Some(conversation) };
+            for (moment, rejected) in by_moment(reason, rejected, &reject, place, places) {
+                judged.push(judge(index, conversation, moment, rejected, &reject, places));
+            }
         }
     }
     judged
 }
 
+/// What the ACL of each record's own time says, where there is a history; records of which it says the same together.
+fn by_moment<'a>(
+    reason: Option<RejectReason>,
+    rejected: Vec<RejectedRecord>,
+    reject: &Reject<'_>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+) -> Vec<(Moment<'a>, Vec<RejectedRecord>)> {
+    if let Some(reason) = reason {
+        return vec![(Moment::of(by_log(reason)), rejected)];
+    }
+    if places.in_force(place).is_empty() {
+        let acl = place.network_acl.clone();
+        return vec![(Moment::of(decide(reject.packet, reject.direction, acl, place, places)), rejected)];
+    }
+    let mut groups: Vec<(Moment<'a>, Vec<RejectedRecord>)> = Vec::new();
+    for record in rejected {
+        let moment = at_its_time(&record, reject, place, places);
+        match groups.iter_mut().find(|(known, _)| known.is_same(&moment)) {
+            Some((known, records)) => {
+                known.is_known &= moment.is_known;
+                records.push(record);
+            }
+            None => groups.push((moment, vec![record])),
+        }
+    }
+    groups
+}
+
 fn judge<'a>(
     index: usize,
     conversation: &Conversation,
-    reason: Option<RejectReason>,
+    moment: Moment<'a>,
     rejected: Vec<RejectedRecord>,
+    reject: &Reject<'_>,
     places: &Places<'a>,
 ) -> Judged<'a> {
     let place = places.of(conversation.interface);
-    let direction = place.direction(&conversation.reply, conversation.flow_direction);
-    let mut decision = match reason {
-        Some(reason) => by_log(reason),
-        None => decide(&conversation.packet, direction, place, places),
-    };
+    let Moment { mut decision, episode, is_known } = moment;
+    let is_known = is_known && !place.subnet_is_inferred;
     if decision.cause == Cause::NotNacl && !decision.timeless {
-        let captured_at = captured_at(decision.network_acl, places);
-        decision.detail = Some(what_is_left(conversation, &rejected, captured_at, places));
+        let left = if is_known {
+            Detail::AclAllowedThen
+        } else {
+            Detail::AclAllows(captured_at(decision.network_acl, places))
+        };
+        decision.detail = Some(what_is_left(conversation, &rejected, left, places));
     }
     // Captured between two of the records, the rules may have changed on either side.
     let in_window = |at| rejected.iter().any(|record| record.span.start <= at && at <= record.span.end);
     let captured_at = captured_at(decision.network_acl, places);
-    let in_force = decision.timeless || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
+    let in_force = decision.timeless
+        || is_known
+        || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven
@@ -299,12 +386,13 @@ fn judge<'a>(
         index,
         cause: decision.cause,
         confidence,
-        direction,
+        direction: reject.direction,
         network_acl: decision.network_acl,
         rule: decision.rule,
         candidates: decision.candidates,
         detail: decision.detail,
         config_in_force: in_force,
+        episode,
         rejected,
     }
 }
@@ -335,23 +423,24 @@ fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
 }
 
 /// Why the ACL is unknown: nothing is known at all, or this fact.
-fn unknown_acl(fact: &MissingFact, places: &Places<'_>) -> Detail {
+fn unknown_acl(fact: MissingFact, places: &Places<'_>) -> Detail {
     let counts = places.config().counts();
-    if counts.network_acls + counts.interfaces == 0 {
+    if counts.network_acls + counts.interfaces == 0 && places.history().is_none() {
         Detail::NoConfiguration
     } else {
-        Detail::NoNetworkAcl(fact.clone())
+        Detail::NoNetworkAcl(fact)
     }
 }
 
-/// What the ACL in front of the interface says about a rejected packet.
-fn decide<'a>(
+/// What an ACL in front of the interface says about a rejected packet.
+pub(super) fn decide<'a>(
     packet: &FiveTuple,
     direction: Option<Direction>,
+    acl: Result<&'a NetworkAcl, MissingFact>,
     place: &Place<'a>,
     places: &Places<'a>,
 ) -> Decision<'a> {
-    let Some(direction) = direction else { return decide_both_ways(packet, place, places) };
+    let Some(direction) = direction else { return decide_both_ways(packet, acl, place, places) };
     let remote = Packet::of_flow(direction, packet).remote;
     if is_link_local(remote) {
         return Decision::not_nacl(Detail::LinkLocal);
@@ -359,8 +448,8 @@ fn decide<'a>(
     if places.is_same_subnet(place, direction, remote) {
         return Decision::not_nacl(same_subnet(place));
     }
-    let acl = match &place.network_acl {
-        Ok(acl) => *acl,
+    let acl = match acl {
+        Ok(acl) => acl,
         Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
@@ -382,7 +471,12 @@ fn decide<'a>(
 }
 
 /// Without a direction: not the ACL if it allows the packet either way, else undetermined between both lists.
-fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'a>) -> Decision<'a> {
+fn decide_both_ways<'a>(
+    packet: &FiveTuple,
+    acl: Result<&'a NetworkAcl, MissingFact>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+) -> Decision<'a> {
     if is_link_local(packet.srcaddr) || is_link_local(packet.dstaddr) {
         return Decision::not_nacl(Detail::LinkLocal);
     }
@@ -391,8 +485,8 @@ fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'
     if stays(Direction::Ingress) && stays(Direction::Egress) {
         return Decision::not_nacl(same_subnet(place));
     }
-    let acl = match &place.network_acl {
-        Ok(acl) => *acl,
+    let acl = match acl {
+        Ok(acl) => acl,
         Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let mut candidates = Vec::new();
@@ -429,7 +523,7 @@ fn is_link_local(address: IpAddr) -> bool {
 fn what_is_left(
     conversation: &Conversation,
     rejected: &[RejectedRecord],
-    captured_at: Option<Timestamp>,
+    nothing_else: Detail,
     places: &Places<'_>,
 ) -> Detail {
     if let Some(other) = conversation.request.and_then(|request| request.other_interface) {
@@ -441,16 +535,20 @@ fn what_is_left(
     if conversation.closing_since.is_some_and(|since| since <= first) || closing_itself {
         return Detail::LateAfterClose;
     }
-    let protocol = conversation.packet.protocol;
-    let limit = match protocol {
+    match expired(conversation) {
+        Some(idle) => Detail::TrackingExpired(conversation.packet.protocol, idle),
+        None => nothing_else,
+    }
+}
+
+/// Seconds of silence before the first reject, when they are so many that the connection may no longer be tracked.
+pub(super) fn expired(conversation: &Conversation) -> Option<i64> {
+    let limit = match conversation.packet.protocol {
         Protocol::UDP => UDP_TRACKING_SECONDS,
         Protocol::TCP => TCP_TRACKING_SECONDS,
         _ => i64::MAX,
     };
-    match conversation.idle_seconds {
-        Some(idle) if idle > limit => Detail::TrackingExpired(protocol, idle),
-        _ => Detail::AclAllows(captured_at),
-    }
+    conversation.idle_seconds.filter(|idle| *idle > limit)
 }
 
 /// Rejects that have the shape of replies, as conversations.
@@ -473,28 +571,29 @@ pub fn judge_unpaired<'a>(
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
         for (reason, rejected) in by_reason(&reject.rejected) {
-            let decision = match reason {
-                Some(reason) => by_log(reason),
-                None => decide(&reject.packet, direction, place, places),
-            };
-            let judged = Judged {
-                index,
-                cause: decision.cause,
-                confidence: Confidence::Possible,
-                direction,
-                network_acl: decision.network_acl,
-                rule: decision.rule,
-                candidates: decision.candidates,
-                detail: decision.detail,
-                config_in_force: false,
-                rejected,
-            };
-            if reject_only && has_shape_of_a_reply(reject, direction) {
-                let left = Detail::AclAllows(captured_at(judged.network_acl, places));
-                let detail = judged.detail.or_else(|| (judged.cause == Cause::NotNacl).then_some(left));
-                possible.push((as_conversation(reject), Judged { detail, ..judged }));
-            } else {
-                others.push((reject.kind, judged));
+            let packet = Reject { packet: &reject.packet, direction, conversation: None };
+            for (moment, rejected) in by_moment(reason, rejected, &packet, place, places) {
+                let Moment { decision, episode, is_known } = moment;
+                let judged = Judged {
+                    index,
+                    cause: decision.cause,
+                    confidence: Confidence::Possible,
+                    direction,
+                    network_acl: decision.network_acl,
+                    rule: decision.rule,
+                    candidates: decision.candidates,
+                    detail: decision.detail,
+                    config_in_force: is_known,
+                    episode,
+                    rejected,
+                };
+                if reject_only && has_shape_of_a_reply(reject, direction) {
+                    let left = Detail::AclAllows(captured_at(judged.network_acl, places));
+                    let detail = judged.detail.or_else(|| (judged.cause == Cause::NotNacl).then_some(left));
+                    possible.push((as_conversation(reject), Judged { detail, ..judged }));
+                } else {
+                    others.push((reject.kind, judged));
+                }
             }
         }
     }

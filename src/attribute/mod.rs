@@ -5,12 +5,14 @@
 
 mod finding;
 mod judge;
+mod moment;
 mod place;
 
 pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
 pub use judge::{
     Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
 };
+pub use moment::{ChangeSeen, Episode, Part};
 pub use place::{Place, Places};
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Where an interface is, which ACL that means, and which address is its own.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::correlate::{Interface, InterfaceIndex};
 use crate::nacl::NetworkAcl;
+use crate::nacl::history::InForce;
 use crate::net::{Direction, FiveTuple};
+use crate::network::history::History;
 use crate::network::{self, MissingFact, NetworkConfig, Subnet};
 
 /// Everything known about where one interface is.
@@ -21,6 +24,8 @@ pub struct Place<'a> {
     pub network_acl: Result<&'a NetworkAcl, MissingFact>,
     /// The subnet was inferred from an address: the interface itself is not in the snapshot.
     pub subnet_is_inferred: bool,
+    /// Place in the list of timelines, where there is a history.
+    timeline: Option<usize>,
     logged: &'a Interface,
     known: Option<&'a network::Interface>,
     subnet: Option<&'a Subnet>,
@@ -30,14 +35,55 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Places<'a> {
     config: &'a NetworkConfig,
+    history: Option<&'a History>,
     places: Vec<Place<'a>>,
+    /// What stood in front of each subnet over time.
+    timelines: Vec<Vec<InForce<'a>>>,
 }
 
 impl<'a> Places<'a> {
     /// Finds every interface's place.
     #[must_use]
     pub fn new(interfaces: &'a [Interface], config: &'a NetworkConfig) -> Self {
-        Self { config, places: interfaces.iter().map(|interface| place(interface, config)).collect() }
+        Self::over_time(interfaces, config, None)
+    }
+
+    /// The same, with what is known of other times.
+    #[must_use]
+    pub fn over_time(
+        interfaces: &'a [Interface],
+        config: &'a NetworkConfig,
+        history: Option<&'a History>,
+    ) -> Self {
+        let mut places: Vec<_> = interfaces.iter().map(|interface| place(interface, config)).collect();
+        let mut timelines = Vec::new();
+        let mut known: HashMap<(Option<String>, Option<&str>), usize> = HashMap::new();
+        if let Some(history) = history {
+            for place in &mut places {
+                let present = place.network_acl.as_ref().ok().copied();
+                let key = (
+                    place.subnet_id.as_deref().map(str::to_owned),
+                    present.map(|acl| acl.network_acl_id.as_str()),
+                );
+                place.timeline = Some(*known.entry(key).or_insert_with(|| {
+                    timelines.push(history.of_subnet(place.subnet_id.as_deref(), present));
+                    timelines.len() - 1
+                }));
+            }
+        }
+        Self { config, history, places, timelines }
+    }
+
+    /// What stood in front of the interface over time; empty without a history.
+    #[must_use]
+    pub fn in_force(&self, place: &Place<'a>) -> &[InForce<'a>] {
+        place.timeline.and_then(|at| self.timelines.get(at)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is known of other times.
+    #[must_use]
+    pub fn history(&self) -> Option<&'a History> {
+        self.history
     }
 
     /// The place of one interface.
@@ -109,7 +155,17 @@ fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
         Some(subnet_id) => config.acl_for_subnet(subnet_id, vpc_id.as_deref()),
         None => config.acl_for_interface(&interface_id),
     };
-    Place { interface_id, subnet_id, vpc_id, network_acl, subnet_is_inferred, logged, known, subnet }
+    Place {
+        interface_id,
+        subnet_id,
+        vpc_id,
+        network_acl,
+        subnet_is_inferred,
+        timeline: None,
+        logged,
+        known,
+        subnet,
+    }
 }
 
 impl Place<'_> {

@@ -291,6 +291,18 @@ impl NetworkAcl {
         }
     }
 
+    /// The same ACL with these entries in place of its own.
+    #[must_use]
+    pub fn with_entries(&self, entries: impl IntoIterator<Item = NetworkAclEntry>) -> Self {
+        Self {
+            vpc_id: self.vpc_id.clone(),
+            is_default: self.is_default,
+            name: self.name.clone(),
+            subnet_ids: self.subnet_ids.clone(),
+            ..Self::new(self.network_acl_id.clone(), entries)
+        }
+    }
+
     /// The entries of one direction in the order in which they are tried; the last ones are the `*` entries.
     #[must_use]
     pub fn entries(&self, direction: Direction) -> &[NetworkAclEntry] {
