@@ -37,6 +37,9 @@ pub struct Cli {
     diagnose: DiagnoseArgs,
 }
 
+/// `--history live`: not a path; a file of that name is `./live`.
+const LIVE: &str = "live";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Save live network ACLs, subnets, interfaces and flow-log settings, to be read with --snapshot
@@ -59,6 +62,11 @@ struct DiagnoseArgs {
     /// file or directory; repeatable
     #[arg(long, value_name = "PATH")]
     snapshot: Vec<PathBuf>,
+
+    /// Changes of network ACLs over time: CloudTrail files, `aws cloudtrail lookup-events` output, AWS Config items, older
+    /// snapshots; file or directory; repeatable
+    #[arg(long, value_name = "PATH|live")]
+    history: Vec<PathBuf>,
 
     /// Only records from this moment on: RFC 3339, a date, or a duration back from now (2h, 90m, 7d, 1d12h)
     /// [default: 1h for live sources, everything for files]
@@ -247,7 +255,17 @@ impl DiagnoseArgs {
                 "--follow writes to standard output: --output writes a file whole or not at all",
             ));
         }
+        let (live_history, history): (Vec<_>, Vec<_>) =
+            self.history.into_iter().partition(|path| path.as_os_str() == LIVE);
+        let live_history = !live_history.is_empty();
+        if live_history {
+            return Err(usage(
+                "--history live is not built yet: save the events with `aws cloudtrail lookup-events` and give the file",
+            ));
+        }
         Ok(Diagnose {
+            history,
+            live_history,
             sources: self.sources,
             snapshots: self.snapshot,
             live_network,

@@ -23,6 +23,10 @@ pub struct Diagnose {
     pub live_network: bool,
     /// Files and directories with the network configuration.
     pub snapshots: Vec<PathBuf>,
+    /// Files and directories with changes of network ACLs.
+    pub history: Vec<PathBuf>,
+    /// Whether CloudTrail and AWS Config are asked for changes of network ACLs.
+    pub live_history: bool,
     /// How to reach AWS.
     pub aws: AwsOptions,
     /// Keep reading, with a pause of so many seconds between one time and the next.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::{Material, ONGOING_SECONDS, Rejected};
-use crate::attribute::{Confidence, Finding, Judged};
+use crate::attribute::{ChangeSeen, Confidence, Finding, Judged, Part};
 use crate::correlate::Span;
 use crate::nacl::{NearMissReason, Observed, Packet, evaluate, near_misses};
 use crate::net::{Direction, FiveTuple, Timestamp};
@@ -34,7 +34,7 @@ impl Material<'_> {
             rule: entry.to_string(),
         });
         view::Finding {
-            id: finding.key.id(),
+            id: finding.id.clone(),
             cause: finding.key.cause.as_str(),
             confidence: finding.confidence.as_str(),
             confidence_reason: self.confidence_reason(finding),
@@ -59,12 +59,24 @@ impl Material<'_> {
                 .map_or(view::PortSpan { min: 0, max: 0 }, |(min, max)| view::PortSpan { min, max }),
             near_misses: self.near_misses(finding),
             skip_data: self.skip_data(finding),
-            onset: view::Onset { last_accepted_reply: None, first_rejected_reply: finding.span.start },
-            change: (),
+            onset: self.onset(finding),
+            change: finding.change.as_ref().map(change),
+            restored: finding.restored.as_ref().map(change),
             fix: (),
             timeline: self.timeline(finding),
             examples: self.examples(finding),
         }
+    }
+
+    /// When replies of these conversations were accepted last, and when first rejected.
+    fn onset(&self, finding: &Finding<'_>) -> view::Onset {
+        let first_rejected_reply = finding.span.start;
+        let accepted = finding.members.iter().filter_map(|at| {
+            let reply = self.conversations[self.judged[*at].index].accepted_reply?;
+            // Summed over several records: of a sum that goes on after the first reject only its beginning is known.
+            [reply.span.end, reply.span.start].into_iter().find(|moment| *moment <= first_rejected_reply)
+        });
+        view::Onset { last_accepted_reply: accepted.max(), first_rejected_reply }
     }
 
     fn confidence_reason(&self, finding: &Finding<'_>) -> Option<String> {
@@ -78,7 +90,17 @@ impl Material<'_> {
         }
         let members = || finding.members.iter().map(|at| &self.judged[*at]);
         let mut reasons = Vec::new();
-        if members().any(|one| !one.config_in_force) && finding.network_acl.is_some() {
+        let is_inferred = members().any(|one| !one.config_in_force) && finding.network_acl.is_some();
+        if let (true, Some(history)) = (is_inferred, self.network.history()) {
+            reasons.push(match history.covered() {
+                Some((first, last)) => format!(
+                    "the history given ({}, {first} to {last}) does not show without a gap that these rules were in \
+                     force then",
+                    history.sources()
+                ),
+                None => "the history given does not show that these rules were in force then".to_owned(),
+            });
+        } else if is_inferred {
             let captured_at = finding
                 .network_acl
                 .and_then(|acl| self.network.config().acl_captured_at(&acl.network_acl_id));
@@ -247,6 +269,26 @@ impl Material<'_> {
             ..flow(conversation.reply, "REJECT", judged.direction)
         };
         view::Example { request, reply, steps: steps(judged, &conversation.packet) }
+    }
+}
+
+/// A call as the reports print it.
+fn change(seen: &ChangeSeen<'_>) -> view::Change {
+    let part = |part: Part<'_>| match part {
+        Part::Nothing | Part::Unknown => None,
+        Part::Entry(entry) => Some(entry.to_string()),
+        Part::Acl(id) => Some(id.to_owned()),
+    };
+    view::Change {
+        time: seen.event.time,
+        event: seen.event.name.clone(),
+        event_id: seen.event.event_id.clone(),
+        actor: seen.event.actor.clone(),
+        source_ip: seen.event.source_ip.clone(),
+        rule_number: seen.event.change.rule().map(|(_, _, number)| number),
+        before: part(seen.before),
+        after: part(seen.after),
+        before_is_unknown: seen.before == Part::Unknown,
     }
 }
 
