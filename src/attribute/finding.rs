@@ -39,9 +39,10 @@ impl FindingKey {
             rule_number: judged.rule.map(|entry| entry.rule_number),
             slug: judged.detail.as_ref().map(Detail::slug),
             since: judged.episode.since,
-            change: judged.episode.began.map(|change| {
-                (change.event.time, change.event.name.clone(), change.event.event_id.clone())
-            }),
+            change: judged
+                .episode
+                .began
+                .map(|change| (change.event.time, change.event.name.clone(), change.event.event_id.clone())),
         }
     }
 
@@ -181,7 +182,7 @@ impl<'a> Finding<'a> {
         let members = || self.members.iter().map(|at| &judged[*at].episode);
         let is_contradicted = members().any(|episode| episode.contradicted);
         let is_proven = |change: &ChangeSeen<'_>| {
-            !change.needs_traffic() || members().any(|episode| episode.traffic_proves)
+            !change.needs_traffic || members().any(|episode| episode.traffic_proves)
         };
         let change = members().next().and_then(|episode| episode.began);
         let change = change.filter(|change| !is_contradicted && is_proven(change));

@@ -312,8 +312,7 @@ pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'
         let place = places.of(conversation.interface);
         let direction = place.direction(&conversation.reply, conversation.flow_direction);
         for (reason, rejected) in by_reason(&conversation.rejected) {
-            let reject =
-                Reject { packet: &conversation.packet, direction, conversation: Some(conversation) };
+            let reject = Reject { packet: &conversation.packet, direction, conversation: Some(conversation) };
             for (moment, rejected) in by_moment(reason, rejected, &reject, place, places) {
                 judged.push(judge(index, conversation, moment, rejected, &reject, places));
             }
@@ -373,9 +372,8 @@ fn judge<'a>(
     // Captured between two of the records, the rules may have changed on either side.
     let in_window = |at| rejected.iter().any(|record| record.span.start <= at && at <= record.span.end);
     let captured_at = captured_at(decision.network_acl, places);
-    let in_force = decision.timeless
-        || is_known
-        || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
+    let in_force =
+        decision.timeless || is_known || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven

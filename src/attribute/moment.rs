@@ -7,7 +7,7 @@ use super::judge::{Cause, Decision, Detail, decide, expired};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord};
 use crate::nacl::history::{Change, Event, InForce, Rules};
-use crate::nacl::{NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
+use crate::nacl::{NetworkAcl, NetworkAclEntry, Observed, Packet, RuleAction, evaluate};
 use crate::net::{Direction, FiveTuple, TcpFlags, Timestamp};
 use crate::network::MissingFact;
 
@@ -58,14 +58,9 @@ pub struct ChangeSeen<'a> {
     pub before: Part<'a>,
     /// What was there afterwards.
     pub after: Part<'a>,
-}
-
-impl ChangeSeen<'_> {
-    /// Whether only accepted traffic can prove that the call made the difference: what it took away is unknown.
-    #[must_use]
-    pub fn needs_traffic(&self) -> bool {
-        self.before == Part::Unknown
-    }
+    /// Only accepted traffic can prove that the call made the difference: what it took away is unknown, or tests an
+    /// ICMP type that the logs do not carry.
+    pub needs_traffic: bool,
 }
 
 /// What a call changed.
@@ -158,7 +153,8 @@ fn settled<'o, 'a>(
     let request = conversation.request.filter(|request| request.other_interface.is_none())?;
     let denies = |outcome: &&Outcome<'a>| outcome.decision.cause.is_nacl();
     let denying = outcomes.iter().rfind(denies)?;
-    let fits = |outcome: &Outcome<'a>| allows(&outcome.decision) || same(&outcome.decision, &denying.decision);
+    let fits =
+        |outcome: &Outcome<'a>| allows(&outcome.decision) || same(&outcome.decision, &denying.decision);
     if !outcomes.iter().all(fits) {
         return None;
     }
@@ -168,9 +164,9 @@ fn settled<'o, 'a>(
         return None;
     }
     let is_answer = flags.has_syn_ack() && request.span.gap(record.span) <= CHANGE_SECONDS;
-    let was_accepted = conversation
-        .accepted_reply
-        .is_some_and(|reply| reply.other_interface.is_none() && reply.span.gap(record.span) <= CHANGE_SECONDS);
+    let was_accepted = conversation.accepted_reply.is_some_and(|reply| {
+        reply.other_interface.is_none() && reply.span.gap(record.span) <= CHANGE_SECONDS
+    });
     (is_answer || was_accepted).then_some(denying)
 }
 
@@ -186,7 +182,10 @@ fn same(a: &Decision<'_>, b: &Decision<'_>) -> bool {
     }
     let id = |decision: &Decision<'_>| decision.network_acl.map(|acl| acl.network_acl_id.clone());
     a.cause == b.cause
-        && a.rule == b.rule
+        && match (a.rule, b.rule) {
+            (Some(one), Some(other)) => one.is_same_rule(other),
+            (one, other) => one == other,
+        }
         && a.detail == b.detail
         && id(a) == id(b)
         && a.candidates.len() == b.candidates.len()
@@ -194,7 +193,7 @@ fn same(a: &Decision<'_>, b: &Decision<'_>) -> bool {
 }
 
 fn is_one_entry(a: &(&NetworkAcl, &NetworkAclEntry), b: &(&NetworkAcl, &NetworkAclEntry)) -> bool {
-    a.0.network_acl_id == b.0.network_acl_id && a.1 == b.1
+    a.0.network_acl_id == b.0.network_acl_id && a.1.is_same_rule(b.1)
 }
 
 /// The states of one place, and the packet that is held against them.
@@ -222,7 +221,12 @@ impl<'a> Court<'_, 'a> {
         match (rules.acl, self.unknown_before(rules)) {
             (Some(acl), Some((direction, number))) if !decision.timeless => Decision {
                 network_acl: Some(acl),
-                candidates: decision.rule.map(|rule| (acl, rule)).into_iter().chain(decision.candidates).collect(),
+                candidates: decision
+                    .rule
+                    .map(|rule| (acl, rule))
+                    .into_iter()
+                    .chain(decision.candidates)
+                    .collect(),
                 detail: Some(Detail::EntryUnknown(acl.network_acl_id.clone(), direction, number)),
                 ..Decision::new(Cause::Undetermined)
             },
@@ -275,7 +279,8 @@ impl<'a> Court<'_, 'a> {
         }
         let acls: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.decision.network_acl).collect();
         let (first, rest) = (acls.first(), acls.iter().skip(1));
-        let is_one = rest.into_iter().all(|acl| Some(&acl.network_acl_id) == first.map(|acl| &acl.network_acl_id));
+        let is_one =
+            rest.into_iter().all(|acl| Some(&acl.network_acl_id) == first.map(|acl| &acl.network_acl_id));
         Decision {
             network_acl: if is_one { acls.last().copied() } else { None },
             candidates,
@@ -287,10 +292,12 @@ impl<'a> Court<'_, 'a> {
     fn what_divides(&self, outcomes: &[Outcome<'a>], near: std::ops::Range<usize>) -> Detail {
         let of = |state: usize| outcomes.iter().filter(move |outcome| outcome.state == state);
         for state in near.clone().skip(1) {
-            let differs = of(state).any(|one| of(state - 1).any(|other| !same(&one.decision, &other.decision)));
+            let differs =
+                of(state).any(|one| of(state - 1).any(|other| !same(&one.decision, &other.decision)));
             let named = self.call(state).or_else(|| {
                 let event = self.states[state].begun_by.first()?;
-                Some(ChangeSeen { event, before: Part::Nothing, after: Part::Nothing })
+                let (before, after) = (Part::Nothing, Part::Nothing);
+                Some(ChangeSeen { event, before, after, needs_traffic: false })
             });
             if let (true, Some(ChangeSeen { event, .. })) = (differs, named) {
                 return Detail::ChangeInWindow(call_words(event), event.time);
@@ -316,7 +323,11 @@ impl<'a> Court<'_, 'a> {
 
     /// Since when and until when the packet met the same rule, and by which calls that began and ended.
     fn episode(&self, state: usize, decision: &Decision<'a>, record: &RejectedRecord) -> Episode<'a> {
-        let is_denied_so = |state: usize| self.certain(state).is_some_and(|other| same(&other, decision));
+        let may_pass = self.may_pass(state);
+        let is_denied_so = |state: usize| {
+            self.certain(state).is_some_and(|other| same(&other, decision))
+                && self.may_pass(state) == may_pass
+        };
         let mut begin = state;
         while begin > 0 && is_denied_so(begin - 1) {
             begin -= 1;
@@ -331,23 +342,28 @@ impl<'a> Court<'_, 'a> {
         let since = self.states[begin].from.filter(|_| !self.states[begin].begun_by.is_empty());
         // A rule may have taken over from another one that denied as well: what matters is when it was allowed last.
         let mut denied = begin;
-        while denied > 0 && self.certain(denied - 1).is_some_and(|other| other.cause.is_nacl()) {
+        let is_denied = |state: usize| {
+            self.certain(state).is_some_and(|other| other.cause.is_nacl()) && self.may_pass(state) == may_pass
+        };
+        while denied > 0 && is_denied(denied - 1) {
             denied -= 1;
         }
         let began = match denied.checked_sub(1) {
             Some(before) if is_allowed(before) => self.call(denied),
+            Some(before) if self.may_pass(before) && !may_pass => self.call_on_typed(before, denied),
             Some(before) => self.call_on_unknown(before, denied),
             None => None,
         };
         let mut episode = Episode { since, began, ended, ..Episode::default() };
         if let (Some(began), Some(conversation)) = (began, self.reject.conversation)
-            && let Some(accepted) = conversation.accepted_reply.filter(|reply| reply.other_interface.is_none())
+            && let Some(accepted) =
+                conversation.accepted_reply.filter(|reply| reply.other_interface.is_none())
         {
             let at = began.event.time;
             episode.traffic_proves = accepted.span.start.plus_seconds(CHANGE_SECONDS) < at
                 && self.states[denied - 1].from.is_none_or(|from| from <= accepted.span.start);
-            episode.contradicted =
-                accepted.span.start > at.plus_seconds(CHANGE_SECONDS) && accepted.span.end < record.span.start;
+            episode.contradicted = accepted.span.start > at.plus_seconds(CHANGE_SECONDS)
+                && accepted.span.end < record.span.start;
         }
         episode
     }
@@ -359,15 +375,15 @@ impl<'a> Court<'_, 'a> {
         let [before] = self.states[state.checked_sub(1)?].rules.as_slice() else { return None };
         let events = &self.states[state].begun_by;
         if before.network_acl_id != after.network_acl_id {
-            let mut replaced = events
-                .iter()
-                .filter(|event| matches!(event.change, Change::ReplaceAssociation { .. }));
+            let mut replaced =
+                events.iter().filter(|event| matches!(event.change, Change::ReplaceAssociation { .. }));
             let event = replaced.next()?;
             let part = |id: Option<&'a str>| id.map_or(Part::Unknown, Part::Acl);
             return replaced.next().is_none().then(|| ChangeSeen {
                 event,
                 before: part(before.network_acl_id),
                 after: part(after.network_acl_id),
+                needs_traffic: false,
             });
         }
         let direction = self.reject.direction?;
@@ -379,8 +395,38 @@ impl<'a> Court<'_, 'a> {
                 let entry = rules.acl.and_then(|acl| acl.entry(direction, number));
                 entry.map_or(Part::Nothing, Part::Entry)
             };
-            Some(ChangeSeen { event, before: part(before), after: part(after) })
+            Some(ChangeSeen { event, before: part(before), after: part(after), needs_traffic: false })
         })
+    }
+
+    /// Whether rules let the packet through, certainly or for some ICMP types: not knowing that it was rejected.
+    fn may_pass(&self, state: usize) -> bool {
+        let ([rules], Some(direction)) = (self.states[state].rules.as_slice(), self.reject.direction) else {
+            return false;
+        };
+        let packet = Packet::of_flow(direction, self.reject.packet);
+        rules.acl.is_some_and(|acl| evaluate(acl, direction, &packet, Observed::Nothing).may_be_allowed)
+    }
+
+    /// The call on an entry that lets some ICMP types through: whether this packet's is among them, only packets that
+    /// were accepted can tell.
+    fn call_on_typed(&self, before: usize, after: usize) -> Option<ChangeSeen<'a>> {
+        let direction = self.reject.direction?;
+        let [old] = self.states[before].rules.as_slice() else { return None };
+        let [new] = self.states[after].rules.as_slice() else { return None };
+        let acl = old.acl?;
+        let packet = Packet::of_flow(direction, self.reject.packet);
+        let verdict = evaluate(acl, direction, &packet, Observed::Nothing);
+        let allowing = verdict.candidates.iter().filter(|entry| entry.action == RuleAction::Allow);
+        let mut calls = allowing.filter_map(|entry| {
+            let rule = Some((old.network_acl_id?, direction, entry.rule_number));
+            let event = self.states[after].begun_by.iter().rfind(|event| event.change.rule() == rule)?;
+            let after = new.acl?.entry(direction, entry.rule_number).map_or(Part::Nothing, Part::Entry);
+            let before = Part::Entry(acl.entry(direction, entry.rule_number)?);
+            Some(ChangeSeen { event, before, after, needs_traffic: true })
+        });
+        let call = calls.next()?;
+        calls.next().is_none().then_some(call)
     }
 
     /// The call that took away an entry of unknown content, where all else denied the packet before it as well: if the
@@ -401,7 +447,8 @@ impl<'a> Court<'_, 'a> {
         let event = self.states[after].begun_by.iter().find(on_it)?;
         let [rules] = self.states[after].rules.as_slice() else { return None };
         let entry = rules.acl?.entry(direction, number);
-        Some(ChangeSeen { event, before: Part::Unknown, after: entry.map_or(Part::Nothing, Part::Entry) })
+        let after = entry.map_or(Part::Nothing, Part::Entry);
+        Some(ChangeSeen { event, before: Part::Unknown, after, needs_traffic: true })
     }
 }
 

@@ -152,8 +152,7 @@ fn attribute(
     let span = &mut reading.correlated.span;
     *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);
-    let places =
-        Places::over_time(&reading.correlated.interfaces, network.config(), network.history());
+    let places = Places::over_time(&reading.correlated.interfaces, network.config(), network.history());
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;

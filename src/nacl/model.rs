@@ -199,6 +199,18 @@ impl NetworkAclEntry {
         self.icmp.filter(|icmp| self.protocol == AclProtocol::Number(tested) && !icmp.is_all())
     }
 
+    /// Whether both are the same rule: one may be written with the range of all ports and the other without a range.
+    #[must_use]
+    pub fn is_same_rule(&self, other: &Self) -> bool {
+        let plain = |entry: &Self| Self {
+            ports: entry.port_range(),
+            icmp: entry.icmp_type_code(),
+            cidr: entry.cidr.trunc(),
+            ..entry.clone()
+        };
+        plain(self) == plain(other)
+    }
+
     /// Whether this is one of AWS's own last entries, shown as `*`.
     #[must_use]
     pub fn is_default(&self) -> bool {

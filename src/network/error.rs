@@ -96,6 +96,8 @@ pub enum MissingFact {
     #[error("no network ACL known for {subnet_id}: the history does not say which one it had then")]
     AssociationThen { subnet_id: String },
     /// The history names the ACL, and no state of it is known.
-    #[error("the entries of {network_acl_id} are not known: neither the history nor the network configuration holds a state of it")]
+    #[error(
+        "the entries of {network_acl_id} are not known: neither the history nor the network configuration holds a state of it"
+    )]
     EntriesThen { network_acl_id: String },
 }

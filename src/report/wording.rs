@@ -128,8 +128,7 @@ impl<'a> Wording<'a> {
     fn change(&self, finding: &Finding, change: &Change) -> String {
         // On another day than the replies the clock alone would mislead.
         let same_day = change.time.strftime("%F") == finding.first_seen.strftime("%F");
-        let time =
-            if same_day { self.calendar.moment(change.time) } else { change.time.strftime("%F %T") };
+        let time = if same_day { self.calendar.moment(change.time) } else { change.time.strftime("%F %T") };
         let mut words = format!("{time}Z {}", change.event);
         if let Some(number) = change.rule_number {
             words = format!("{words} {number}");

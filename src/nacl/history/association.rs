@@ -78,7 +78,11 @@ pub(super) fn timelines(
     let mut marks: BTreeMap<&str, Vec<Mark<Behind>>> = BTreeMap::new();
     for (at, event) in events.iter().enumerate() {
         match &event.change {
-            Change::ReplaceAssociation { old_association_id: old, new_association_id: new, network_acl_id } => {
+            Change::ReplaceAssociation {
+                old_association_id: old,
+                new_association_id: new,
+                network_acl_id,
+            } => {
                 let subnet = [Some(old.as_str()), new.as_deref()];
                 let subnet = subnet.into_iter().flatten().find_map(|id| ids.subnet_of.get(id));
                 let Some(subnet_id) = subnet else {

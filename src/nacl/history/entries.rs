@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::slot::{Content, Mark, Stretch, Tells, stretches};
 use super::{Change, Event, FullState, StateSource};
-use crate::nacl::model::{
-    AclProtocol, FIRST_RESERVED_RULE_NUMBER, NetworkAcl, NetworkAclEntry, RuleAction,
-};
+use crate::nacl::model::{AclProtocol, FIRST_RESERVED_RULE_NUMBER, NetworkAcl, NetworkAclEntry, RuleAction};
 use crate::net::{Direction, Timestamp};
 
 /// The most ACLs listed for one stretch; with more, the stretch says that there are others.
@@ -22,12 +20,22 @@ const IPV6_RULE_NUMBER: u16 = 101;
 type Slot = (Direction, u16);
 
 /// What a rule number holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 enum Held {
     Nothing,
     Entry(NetworkAclEntry),
     /// An entry whose content no call and no state tells.
     Unknown,
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Entry(one), Self::Entry(other)) => one.is_same_rule(other),
+            (Self::Nothing, Self::Nothing) | (Self::Unknown, Self::Unknown) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Content for Held {
@@ -114,8 +122,7 @@ pub(super) fn timelines(events: &[Event], states: &[FullState]) -> BTreeMap<Stri
 
 impl Told<'_> {
     fn timeline(&self, network_acl_id: &str) -> AclTimeline {
-        let created =
-            self.calls.iter().any(|(_, event)| matches!(event.change, Change::CreateAcl { .. }));
+        let created = self.calls.iter().any(|(_, event)| matches!(event.change, Change::CreateAcl { .. }));
         let slots: BTreeMap<Slot, Vec<Stretch<Held>>> =
             self.slots().into_iter().map(|slot| (slot, stretches(self.marks(slot)))).collect();
         AclTimeline {
@@ -151,7 +158,8 @@ impl Told<'_> {
         let mut marks = Vec::new();
         for (at, event) in &self.calls {
             let call = |found, left| Tells::Call { event: *at, found, left };
-            let is_here = event.change.rule().is_some_and(|(_, direction, number)| (direction, number) == slot);
+            let is_here =
+                event.change.rule().is_some_and(|(_, direction, number)| (direction, number) == slot);
             let tells = match &event.change {
                 Change::CreateEntry { entry, .. } if is_here => {
                     call(Some(Held::Nothing), Held::Entry(entry.clone()))

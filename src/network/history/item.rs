@@ -51,7 +51,10 @@ fn captured_at(item: &Object) -> Result<Timestamp, Fault> {
     const MEMBER: &str = "configurationItemCaptureTime";
     let Some(value) = item.get(MEMBER) else { return Err(Fault::missing(MEMBER)) };
     // The CLI of version 1 prints seconds since 1970.
-    #[expect(clippy::cast_possible_truncation, reason = "whole seconds are wanted, and `as` stops at the ends")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole seconds are wanted, and `as` stops at the ends"
+    )]
     let seconds = value.as_f64().map(|seconds| Timestamp(seconds as i64));
     let time = value.as_str().and_then(|text| text.parse().ok()).or(seconds);
     time.ok_or_else(|| Fault::not(MEMBER, value, "an RFC 3339 time"))

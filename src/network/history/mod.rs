@@ -249,8 +249,8 @@ impl History {
     fn trail_proves(&self, acl: &str, marks: &[Timestamp], first: Timestamp, last: Timestamp) -> bool {
         let Some((trail_first, trail_last)) = self.trail_of(acl) else { return false };
         // A state that comes next after the last event says what was missed until then.
-        let end = marks.iter().copied().find(|at| *at >= trail_last).unwrap_or(trail_last);
-        let begin = marks.iter().copied().rfind(|at| *at <= trail_first).unwrap_or(trail_first);
+        let end = marks.iter().copied().find(|at| *at > trail_last).unwrap_or(trail_last);
+        let begin = marks.iter().copied().rfind(|at| *at < trail_first).unwrap_or(trail_first);
         trail_first <= first && last <= end && marks.iter().any(|at| begin <= *at && *at <= end)
     }
 

@@ -143,7 +143,9 @@ impl HistoryDocuments {
             HistoryError::from(malformed(path, fault))
         };
         let record: Value = match event.get(MEMBER) {
-            Some(Value::String(text)) => serde_json::from_str(text).map_err(|error| fault(error.to_string()))?,
+            Some(Value::String(text)) => {
+                serde_json::from_str(text).map_err(|error| fault(error.to_string()))?
+            }
             Some(value @ Value::Object(_)) => value.clone(),
             _ => return Err(fault("is missing".to_owned())),
         };
@@ -179,8 +181,9 @@ impl HistoryDocuments {
 
     fn add_item(&mut self, path: &Path, item: &Object) -> Result<(), HistoryError> {
         let id = || item.get("resourceId").and_then(Value::as_str).unwrap_or("an item");
-        let found = item::state(item)
-            .map_err(|fault| malformed(path, Fault { resource: format!("item of {}", shortened(id())), ..fault }))?;
+        let found = item::state(item).map_err(|fault| {
+            malformed(path, Fault { resource: format!("item of {}", shortened(id())), ..fault })
+        })?;
         let Some(state) = found else { return Ok(()) };
         if let Some(at) = state.at {
             self.cover(at);

@@ -106,7 +106,8 @@ fn members(record: &Object, name: &str) -> Object {
             found.remove(range);
         }
     }
-    if let Some(flag) = found.get("Egress").and_then(Value::as_str).and_then(|text| text.parse::<bool>().ok()) {
+    if let Some(flag) = found.get("Egress").and_then(Value::as_str).and_then(|text| text.parse::<bool>().ok())
+    {
         found.insert("Egress".to_owned(), Value::Bool(flag));
     }
     found
