@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judge::{Cause, Confidence, Detail, Judged};
+use super::cause::{Cause, Confidence, Detail};
+use super::judge::Judged;
 use super::moment::ChangeSeen;
 use super::place::Places;
 use crate::correlate::{Conversation, Span, UnpairedKind};

@@ -3,15 +3,15 @@
 //! Owns which ACL stands in front of an interface, which way a packet crossed it, and what is left when the ACL was
 //! not it. Refuses to know log formats and output. What cannot be proven is `undetermined`, with the missing fact.
 
+mod cause;
 mod finding;
 mod judge;
 mod moment;
 mod place;
 
+pub use cause::{Cause, Confidence, Detail};
 pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
-pub use judge::{
-    Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
-};
+pub use judge::{Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired};
 pub use moment::{ChangeSeen, Episode, Part};
 pub use place::{Place, Places};
 

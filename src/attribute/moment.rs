@@ -3,7 +3,8 @@
 //! Owns the time around a change in which two states are possible, and what may settle it. Every state is held against
 //! the packet by the one evaluator. Refuses to choose between states that the evidence leaves open.
 
-use super::judge::{Cause, Decision, Detail, decide, expired};
+use super::cause::{Cause, Detail};
+use super::judge::{Decision, decide, expired};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord};
 use crate::nacl::history::{Change, Event, InForce, Rules};

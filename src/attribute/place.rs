@@ -36,7 +36,7 @@ pub struct Place<'a> {
 pub struct Places<'a> {
     config: &'a NetworkConfig,
     history: Option<&'a History>,
-    places: Vec<Place<'a>>,
+    of_interfaces: Vec<Place<'a>>,
     /// What stood in front of each subnet over time.
     timelines: Vec<Vec<InForce<'a>>>,
 }
@@ -55,11 +55,11 @@ impl<'a> Places<'a> {
         config: &'a NetworkConfig,
         history: Option<&'a History>,
     ) -> Self {
-        let mut places: Vec<_> = interfaces.iter().map(|interface| place(interface, config)).collect();
+        let mut of_interfaces: Vec<_> = interfaces.iter().map(|interface| place(interface, config)).collect();
         let mut timelines = Vec::new();
         let mut known: HashMap<(Option<String>, Option<&str>), usize> = HashMap::new();
         if let Some(history) = history {
-            for place in &mut places {
+            for place in &mut of_interfaces {
                 let present = place.network_acl.as_ref().ok().copied();
                 let key = (
                     place.subnet_id.as_deref().map(str::to_owned),
@@ -71,7 +71,7 @@ impl<'a> Places<'a> {
                 }));
             }
         }
-        Self { config, history, places, timelines }
+        Self { config, history, of_interfaces, timelines }
     }
 
     /// What stood in front of the interface over time; empty without a history.
@@ -89,7 +89,7 @@ impl<'a> Places<'a> {
     /// The place of one interface.
     #[must_use]
     pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
-        &self.places[index.0 as usize]
+        &self.of_interfaces[index.0 as usize]
     }
 
     /// The configuration that the places were found in.

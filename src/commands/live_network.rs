@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::aws::{Action, Aws, AwsError};
-use crate::config::Diagnose;
+use crate::config::{Diagnose, HistorySource};
 use crate::correlate::Interface;
 use crate::net::Timestamp;
 use crate::network::NetworkConfig;
@@ -48,7 +48,12 @@ impl Network {
 
     /// With the history that was given, from files.
     pub(super) fn with_history(mut self, config: &Diagnose) -> anyhow::Result<Self> {
-        self.documents = HistoryDocuments::load(&config.history).context("cannot use the history")?;
+        let path = |source: &HistorySource| match source {
+            HistorySource::Path(path) => Some(path.clone()),
+            HistorySource::Live => None,
+        };
+        let paths: Vec<PathBuf> = config.history.iter().filter_map(path).collect();
+        self.documents = HistoryDocuments::load(&paths).context("cannot use the history")?;
         self.rebuild();
         Ok(self)
     }

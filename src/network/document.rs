@@ -78,7 +78,10 @@ impl Document {
             interfaces: resources(object, "NetworkInterfaces", "NetworkInterfaceId", interface)?,
             nat_gateways: resources(object, "NatGateways", "NatGatewayId", nat_gateway)?,
             vpcs: resources(object, "Vpcs", "VpcId", vpc)?,
-            associations: resources(object, "NetworkAcls", "NetworkAclId", association_ids)?.concat(),
+            associations: resources(object, "NetworkAcls", "NetworkAclId", |acl, id| {
+                association_ids(acl, &id)
+            })?
+            .concat(),
         }))
     }
 }
@@ -116,13 +119,13 @@ fn resources<T>(
 }
 
 /// The associations of an ACL that say their id.
-pub(super) fn association_ids(object: &Object, network_acl_id: String) -> Result<Vec<[String; 3]>, Fault> {
+pub(super) fn association_ids(object: &Object, network_acl_id: &str) -> Result<Vec<[String; 3]>, Fault> {
     let mut found = Vec::new();
     for association in objects(object, "Associations")? {
         // Only a history needs the ids.
         let id = association.get("NetworkAclAssociationId").and_then(Value::as_str);
         if let (Some(id), Some(subnet_id)) = (id, text(association, "SubnetId")?) {
-            found.push([id.to_owned(), network_acl_id.clone(), subnet_id]);
+            found.push([id.to_owned(), network_acl_id.to_owned(), subnet_id]);
         }
     }
     Ok(found)

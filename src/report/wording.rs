@@ -298,12 +298,11 @@ fn change_content(change: &Change) -> String {
     };
     match (change.before.as_ref().map(content), change.after.as_ref().map(content)) {
         (Some(before), Some(after)) => format!(" ({before} → {after})"),
-        (Some(one), None) => format!(" ({one})"),
         (None, after) if change.before_is_unknown => {
             let after = after.map(|after| format!(" → {after}")).unwrap_or_default();
             format!(" (not in the history what it held; it allowed replies accepted before{after})")
         }
-        (None, Some(one)) => format!(" ({one})"),
+        (Some(one), None) | (None, Some(one)) => format!(" ({one})"),
         (None, None) => String::new(),
     }
 }

@@ -60,12 +60,12 @@ impl Segment {
     }
 }
 
-/// What is known of association ids.
+/// What is known of association ids: the subnet and the ACL of each; and the default ACL of each VPC.
 #[derive(Default)]
 struct Ids<'a> {
-    subnet_of: BTreeMap<&'a str, &'a str>,
-    acl_of: BTreeMap<&'a str, &'a str>,
-    default_of: BTreeMap<&'a str, &'a str>,
+    subnets: BTreeMap<&'a str, &'a str>,
+    acls: BTreeMap<&'a str, &'a str>,
+    defaults: BTreeMap<&'a str, &'a str>,
 }
 
 /// Every subnet that a call or a state names, and the calls whose subnet is not known.
@@ -84,12 +84,12 @@ pub(super) fn timelines(
                 network_acl_id,
             } => {
                 let subnet = [Some(old.as_str()), new.as_deref()];
-                let subnet = subnet.into_iter().flatten().find_map(|id| ids.subnet_of.get(id));
+                let subnet = subnet.into_iter().flatten().find_map(|id| ids.subnets.get(id));
                 let Some(subnet_id) = subnet else {
                     unresolved.push(at);
                     continue;
                 };
-                let found = ids.acl_of.get(old.as_str());
+                let found = ids.acls.get(old.as_str());
                 let found = found.map_or(Behind::Unknown, |id| Behind::Acl((*id).to_owned()));
                 let left = Behind::Acl(network_acl_id.clone());
                 let tells = Tells::Call { event: at, found: Some(found), left };
@@ -124,11 +124,11 @@ impl<'a> Ids<'a> {
         for state in states {
             let acl = &state.acl;
             for (association_id, subnet_id) in &state.association_ids {
-                ids.subnet_of.insert(association_id, subnet_id);
-                ids.acl_of.insert(association_id, &acl.network_acl_id);
+                ids.subnets.insert(association_id, subnet_id);
+                ids.acls.insert(association_id, &acl.network_acl_id);
             }
             if let (true, Some(vpc_id)) = (acl.is_default, acl.vpc_id.as_deref()) {
-                ids.default_of.insert(vpc_id, &acl.network_acl_id);
+                ids.defaults.insert(vpc_id, &acl.network_acl_id);
             }
         }
         let mut links: Vec<(&str, &str)> = Vec::new();
@@ -137,7 +137,7 @@ impl<'a> Ids<'a> {
                 &event.change
                 && let Some(new) = new_association_id
             {
-                ids.acl_of.insert(new, network_acl_id);
+                ids.acls.insert(new, network_acl_id);
                 links.push((old_association_id, new));
             }
         }
@@ -152,12 +152,12 @@ impl<'a> Ids<'a> {
             neighbours.entry(old).or_default().push(new);
             neighbours.entry(new).or_default().push(old);
         }
-        let mut reached: Vec<&str> = self.subnet_of.keys().copied().collect();
+        let mut reached: Vec<&str> = self.subnets.keys().copied().collect();
         while let Some(id) = reached.pop() {
-            let Some(subnet_id) = self.subnet_of.get(id).copied() else { continue };
+            let Some(subnet_id) = self.subnets.get(id).copied() else { continue };
             for next in neighbours.get(id).into_iter().flatten() {
-                if !self.subnet_of.contains_key(next) {
-                    self.subnet_of.insert(next, subnet_id);
+                if !self.subnets.contains_key(next) {
+                    self.subnets.insert(next, subnet_id);
                     reached.push(next);
                 }
             }
@@ -165,7 +165,7 @@ impl<'a> Ids<'a> {
     }
 
     fn default_acl(&self, vpc_id: Option<&str>) -> Behind {
-        match vpc_id.and_then(|vpc_id| self.default_of.get(vpc_id)) {
+        match vpc_id.and_then(|vpc_id| self.defaults.get(vpc_id)) {
             Some(network_acl_id) => Behind::Acl((*network_acl_id).to_owned()),
             None => Behind::DefaultOf(vpc_id.map(str::to_owned)),
         }

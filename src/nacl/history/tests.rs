@@ -254,7 +254,7 @@ proptest! {
         let timeline = Timeline::new(events.clone(), states.clone());
         let mut again: Vec<_> = events.iter().chain(&events).cloned().collect();
         let count = again.len().max(1) as u64;
-        again.sort_by_key(|event| (event.time.0 as u64).wrapping_mul(seed | 1).wrapping_add(seed) % (count * 7));
+        again.sort_by_key(|event| event.time.0.cast_unsigned().wrapping_mul(seed | 1).wrapping_add(seed) % (count * 7));
         let twice = states.iter().rev().chain(&states).cloned().collect();
         let other = Timeline::new(again, twice);
         prop_assert_eq!(timeline.of_acl("acl-1"), other.of_acl("acl-1"));

@@ -36,7 +36,7 @@ pub(super) fn state(item: &Object) -> Result<Option<FullState>, Fault> {
     let Some(configuration) = configuration(item)? else { return Err(Fault::missing("configuration")) };
     let configuration = described(&configuration);
     let id = needed_text(&configuration, "NetworkAclId").or_else(|_| needed_text(item, "resourceId"))?;
-    let ids = association_ids(&configuration, id.clone())?;
+    let ids = association_ids(&configuration, &id)?;
     let ids = ids.into_iter().map(|[association_id, _, subnet_id]| (association_id, subnet_id)).collect();
     Ok(Some(state(network_acl(&configuration, id)?, ids)))
 }

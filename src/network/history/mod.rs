@@ -261,9 +261,8 @@ impl History {
         }
         match self.places.get(network_acl_id).map(|places| places.iter().collect::<Vec<_>>()).as_deref() {
             Some([place]) => self.trails.get(&Some((*place).clone())).copied(),
-            Some(_) => None,
             None if self.trails.len() == 1 => self.trails.values().next().copied(),
-            None => None,
+            _ => None,
         }
     }
 }
