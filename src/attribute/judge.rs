@@ -86,7 +86,12 @@ pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'
         let place = places.of(conversation.interface);
         let direction = place.direction(&conversation.reply, conversation.flow_direction);
         for (reason, rejected) in by_reason(&conversation.rejected) {
-            let reject = Reject { packet: &conversation.packet, direction, conversation: Some(conversation) };
+            let reject = Reject {
+                packet: &conversation.packet,
+                direction,
+                conversation: Some(conversation),
+                is_reply: true,
+            };
             for (moment, rejected) in by_moment(reason, rejected, &reject, place, places) {
                 judged.push(judge(index, conversation, moment, rejected, &reject, places));
             }
@@ -343,7 +348,8 @@ pub fn judge_unpaired<'a>(
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
         for (reason, rejected) in by_reason(&reject.rejected) {
-            let packet = Reject { packet: &reject.packet, direction, conversation: None };
+            let is_reply = reject_only && has_shape_of_a_reply(reject, direction);
+            let packet = Reject { packet: &reject.packet, direction, conversation: None, is_reply };
             for (moment, rejected) in by_moment(reason, rejected, &packet, place, places) {
                 let Moment { decision, episode, is_known } = moment;
                 let judged = Judged {
@@ -359,7 +365,7 @@ pub fn judge_unpaired<'a>(
                     episode,
                     rejected,
                 };
-                if reject_only && has_shape_of_a_reply(reject, direction) {
+                if is_reply {
                     let left = Detail::AclAllows(captured_at(judged.network_acl, places));
                     let detail = judged.detail.or_else(|| (judged.cause == Cause::NotNacl).then_some(left));
                     possible.push((as_conversation(reject), Judged { detail, ..judged }));

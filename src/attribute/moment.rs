@@ -16,6 +16,10 @@ use crate::network::MissingFact;
 /// close to a change both states are possible.
 const CHANGE_SECONDS: i64 = 60;
 
+/// How many states before and after are looked through for the calls that began and ended it: a bound on the time that
+/// an ACL takes which a program changes all day.
+const MAX_STATES: usize = 1000;
+
 /// A rejected packet that is to be judged.
 #[derive(Clone, Copy)]
 pub(super) struct Reject<'r> {
@@ -24,6 +28,8 @@ pub(super) struct Reject<'r> {
     pub(super) direction: Option<Direction>,
     /// What else is known of the conversation; rejects that are no replies have none.
     pub(super) conversation: Option<&'r Conversation>,
+    /// Whether it may become part of a finding.
+    pub(super) is_reply: bool,
 }
 
 /// A verdict on one moment.
@@ -123,11 +129,12 @@ pub(super) fn at_its_time<'a>(
     };
     let decision = decided.decision.clone();
     let is_known = is_certain && court.proves(&outcomes, record);
-    let episode = if decision.cause.is_nacl() && court.states[decided.state].rules.len() == 1 {
-        court.episode(decided.state, &decision, record)
-    } else {
-        Episode::default()
-    };
+    let episode =
+        if reject.is_reply && decision.cause.is_nacl() && court.states[decided.state].rules.len() == 1 {
+            court.episode(decided.state, &decision, record)
+        } else {
+            Episode::default()
+        };
     Moment { decision, episode, is_known }
 }
 
@@ -329,24 +336,27 @@ impl<'a> Court<'_, 'a> {
             self.certain(state).is_some_and(|other| same(&other, decision))
                 && self.may_pass(state) == may_pass
         };
+        let earliest = state.saturating_sub(MAX_STATES);
         let mut begin = state;
-        while begin > 0 && is_denied_so(begin - 1) {
+        while begin > earliest && is_denied_so(begin - 1) {
             begin -= 1;
         }
+        let latest = (state + MAX_STATES).min(self.states.len() - 1);
         let mut end = state;
-        while end + 1 < self.states.len() && is_denied_so(end + 1) {
+        while end < latest && is_denied_so(end + 1) {
             end += 1;
         }
         let is_allowed = |state: usize| self.certain(state).is_some_and(|other| allows(&other));
         let ended =
             if end + 1 < self.states.len() && is_allowed(end + 1) { self.call(end + 1) } else { None };
-        let since = self.states[begin].from.filter(|_| !self.states[begin].begun_by.is_empty());
+        let is_cut = earliest > 0 && begin == earliest;
+        let since = self.states[begin].from.filter(|_| !is_cut && !self.states[begin].begun_by.is_empty());
         // A rule may have taken over from another one that denied as well: what matters is when it was allowed last.
         let mut denied = begin;
         let is_denied = |state: usize| {
             self.certain(state).is_some_and(|other| other.cause.is_nacl()) && self.may_pass(state) == may_pass
         };
-        while denied > 0 && is_denied(denied - 1) {
+        while denied > earliest && is_denied(denied - 1) {
             denied -= 1;
         }
         let began = match denied.checked_sub(1) {

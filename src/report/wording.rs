@@ -300,7 +300,7 @@ fn change_content(change: &Change) -> String {
         (Some(before), Some(after)) => format!(" ({before} → {after})"),
         (None, after) if change.before_is_unknown => {
             let after = after.map(|after| format!(" → {after}")).unwrap_or_default();
-            format!(" (not in the history what it held; it allowed replies accepted before{after})")
+            format!(" (content unknown{after})")
         }
         (Some(one), None) | (None, Some(one)) => format!(" ({one})"),
         (None, None) => String::new(),

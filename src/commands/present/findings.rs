@@ -50,8 +50,9 @@ impl Material<'_> {
             bytes: finding.total.bytes,
             first_seen: finding.span.start,
             last_seen: finding.span.end,
-            ongoing: last_record.seconds_since(finding.span.end) <= ONGOING_SECONDS,
-            detail: finding.detail.clone(),
+            ongoing: finding.restored.is_none()
+                && last_record.seconds_since(finding.span.end) <= ONGOING_SECONDS,
+            detail: finding.detail.clone().or_else(|| proven_by_traffic(finding)),
             candidates: candidates.collect(),
             services,
             requester_ports: finding
@@ -90,7 +91,12 @@ impl Material<'_> {
         }
         let members = || finding.members.iter().map(|at| &self.judged[*at]);
         let mut reasons = Vec::new();
-        let is_inferred = members().any(|one| !one.config_in_force) && finding.network_acl.is_some();
+        let is_inferred = finding.network_acl.is_some()
+            && members().any(|one| {
+                let place = self.places.of(self.conversations[one.index].interface);
+                // That the subnet was inferred is said below.
+                !one.config_in_force && !(self.network.history().is_some() && place.subnet_is_inferred)
+            });
         if let (true, Some(history)) = (is_inferred, self.network.history()) {
             reasons.push(match history.covered() {
                 Some((first, last)) => format!(
@@ -270,6 +276,21 @@ impl Material<'_> {
         };
         view::Example { request, reply, steps: steps(judged, &conversation.packet) }
     }
+}
+
+/// What is known of an entry only by the replies that it let in.
+fn proven_by_traffic(finding: &Finding<'_>) -> Option<String> {
+    let change = finding.change.filter(|change| change.needs_traffic)?;
+    let number = change.event.change.rule().map(|(_, _, number)| number)?;
+    let why = match change.before {
+        Part::Unknown => "what it held before is not in the history",
+        _ => "it tests an ICMP type, which flow logs do not carry",
+    };
+    Some(format!(
+        "rule {number} let these replies in before {}: {why}, but replies of these conversations were accepted until then \
+         and no other entry matches them",
+        change.event.time
+    ))
 }
 
 /// A call as the reports print it.

@@ -13,6 +13,9 @@ use crate::net::{Direction, Timestamp};
 /// The most ACLs listed for one stretch; with more, the stretch says that there are others.
 const MAX_VARIANTS: usize = 16;
 
+/// The most stretches kept of one ACL, the latest: room for a change every two minutes over CloudTrail's 90 days.
+const MAX_SEGMENTS: usize = 65_536;
+
 /// What AWS adds to a default ACL when its VPC gets an IPv6 CIDR (VPC User Guide, "Default network ACL").
 const IPV6_RULE_NUMBER: u16 = 101;
 
@@ -222,7 +225,12 @@ fn segments(shell: &NetworkAcl, slots: &BTreeMap<Slot, Vec<Stretch<Held>>>) -> V
     starts.dedup();
     let mut places = vec![0; slots.len()];
     let mut found = Vec::with_capacity(starts.len());
-    for from in starts {
+    let dropped = starts.len().saturating_sub(MAX_SEGMENTS);
+    if dropped > 0 {
+        // Of what was before the latest ones, nothing is said.
+        found.push(Segment { from: None, variants: Vec::new(), open: true, begun_by: Vec::new() });
+    }
+    for from in starts.into_iter().skip(dropped) {
         let mut begun_by = Vec::new();
         let mut held = Vec::with_capacity(slots.len());
         for ((slot, stretches), place) in slots.iter().zip(&mut places) {

@@ -60,6 +60,18 @@ pub enum Change {
 }
 
 impl Change {
+    /// The ACL that the call is about, or that a subnet gets by it.
+    #[must_use]
+    pub fn network_acl_id(&self) -> Option<&str> {
+        match self {
+            Self::CreateAcl { network_acl_id, .. }
+            | Self::DeleteAcl { network_acl_id }
+            | Self::ReplaceAssociation { network_acl_id, .. } => Some(network_acl_id),
+            Self::CreateSubnet { .. } | Self::AddIpv6 { .. } => None,
+            _ => self.rule().map(|(network_acl_id, ..)| network_acl_id),
+        }
+    }
+
     /// The rule that the call is about.
     #[must_use]
     pub fn rule(&self) -> Option<(&str, Direction, u16)> {

@@ -54,6 +54,7 @@ pub(super) struct Stretch<V> {
 struct Left<V> {
     values: Vec<V>,
     call_at: Option<Timestamp>,
+    seen_at: Option<Timestamp>,
 }
 
 /// The stretches of a slot, from the first moment to the last. `marks` may come in any order but that of calls at one
@@ -61,7 +62,7 @@ struct Left<V> {
 pub(super) fn stretches<V: Content>(mut marks: Vec<Mark<V>>) -> Vec<Stretch<V>> {
     marks.sort_by_key(|mark| (mark.at, mark.tells.rank()));
     let mut found: Vec<Stretch<V>> = Vec::new();
-    let mut left: Left<V> = Left { values: Vec::new(), call_at: None };
+    let mut left: Left<V> = Left { values: Vec::new(), call_at: None, seen_at: None };
     let mut open = Stretch { from: None, values: Vec::new(), begun_by: Vec::new() };
     let mut rest = marks.as_slice();
     while let Some(first) = rest.first() {
@@ -134,14 +135,16 @@ fn apply<V: Content>(before: Left<V>, group: &[Mark<V>], begun_by: &mut Vec<usiz
     match &first.tells {
         Tells::Seen { value, .. } => {
             let agreed: Vec<V> = before.values.iter().filter_map(|known| known.and(value)).collect();
+            let seen_at = Some(first.at);
             if !agreed.is_empty() {
-                return Left { values: unique(agreed), call_at: before.call_at };
+                return Left { values: unique(agreed), seen_at, ..before };
             }
-            if is_settling(&before, first) {
-                let values = before.values.iter().cloned().chain([value.clone()]);
-                return Left { values: unique(values.collect()), call_at: before.call_at };
+            // Two states of one moment that differ leave both possible too.
+            if is_settling(&before, first) || before.seen_at == seen_at {
+                let values = before.values.iter().cloned().chain([value.clone()]).collect();
+                return Left { values: unique(values), seen_at, ..before };
             }
-            Left { values: vec![value.clone()], call_at: None }
+            Left { values: vec![value.clone()], call_at: None, seen_at }
         }
         Tells::Perhaps { event, if_found, left } => {
             let mut values = before.values.clone();
@@ -152,36 +155,68 @@ fn apply<V: Content>(before: Left<V>, group: &[Mark<V>], begun_by: &mut Vec<usiz
                 begun_by.push(*event);
                 values.push(left.clone());
             }
-            Left { values: unique(values), call_at: before.call_at }
+            Left { values: unique(values), ..before }
         }
         Tells::Call { .. } => apply_calls(&before, group, begun_by),
     }
 }
 
-/// Calls of one second in an order in which each finds what it must have found; where more than one order may be
-/// right, what any of them left is possible.
+/// A call: its place in the list, what it must have found, what it left.
+type Call<'m, V> = (usize, Option<&'m V>, &'m V);
+
+/// The most calls of one second whose orders are tried.
+const MAX_ORDERED: usize = 6;
+
+/// Calls of one second, in every order in which each finds what it must have found: what the last one left. Where no
+/// order fits, or too many would have to be tried, what any of them left is possible.
 fn apply_calls<V: Content>(before: &Left<V>, group: &[Mark<V>], begun_by: &mut Vec<usize>) -> Left<V> {
-    let mut calls: Vec<(usize, Option<&V>, &V)> = group
+    let calls: Vec<Call<'_, V>> = group
         .iter()
         .filter_map(|mark| match &mark.tells {
             Tells::Call { event, found, left } => Some((*event, found.as_ref(), left)),
             _ => None,
         })
         .collect();
-    let call_at = group.first().map(|mark| mark.at);
-    let mut now = before.values.clone();
-    let is_certain = calls.len() == 1 || now.len() == 1;
-    let all_left: Vec<V> = calls.iter().map(|call| call.2.clone()).collect();
-    while !calls.is_empty() {
-        let fits = |call: &(usize, Option<&V>, &V)| {
-            call.1.is_none_or(|found| now.is_empty() || now.iter().any(|value| value.and(found).is_some()))
-        };
-        let next = calls.iter().position(fits).unwrap_or(0);
-        let (event, _, left) = calls.remove(next);
-        begun_by.push(event);
-        now = vec![left.clone()];
+    let mut orders = Orders { finals: Vec::new(), first: None };
+    if calls.len() <= MAX_ORDERED {
+        let values = before.values.iter().map(Some);
+        let starts: Vec<Option<&V>> = if before.values.is_empty() { vec![None] } else { values.collect() };
+        for start in starts {
+            orders.try_all(start, &mut calls.clone(), &mut Vec::new());
+        }
     }
-    Left { values: if is_certain { now } else { unique(all_left) }, call_at }
+    begun_by.extend(orders.first.unwrap_or_else(|| calls.iter().map(|call| call.0).collect()));
+    let all_left = || calls.iter().map(|call| call.2.clone()).collect();
+    let finals = if orders.finals.is_empty() { all_left() } else { orders.finals };
+    Left { values: unique(finals), call_at: group.first().map(|mark| mark.at), seen_at: None }
+}
+
+/// What the orders that fit leave, and the first of them.
+struct Orders<V> {
+    finals: Vec<V>,
+    first: Option<Vec<usize>>,
+}
+
+impl<V: Content> Orders<V> {
+    fn try_all(&mut self, now: Option<&V>, rest: &mut Vec<Call<'_, V>>, order: &mut Vec<usize>) {
+        if rest.is_empty() {
+            self.finals.extend(now.cloned());
+            self.first.get_or_insert_with(|| order.clone());
+            return;
+        }
+        for at in 0..rest.len() {
+            let (event, found, left) = rest[at];
+            let fits = now.zip(found).is_none_or(|(now, found)| now.and(found).is_some());
+            if !fits {
+                continue;
+            }
+            rest.remove(at);
+            order.push(event);
+            self.try_all(Some(left), rest, order);
+            order.pop();
+            rest.insert(at, (event, found, left));
+        }
+    }
 }
 
 /// Adds a stretch, unless it only goes on with what was there.

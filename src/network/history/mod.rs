@@ -32,6 +32,17 @@ pub enum HistoryError {
         /// The file or directory.
         path: PathBuf,
     },
+    /// More calls and states than are kept in memory.
+    #[error(
+        "{}: with it the history holds more than {limit} changes of network ACLs; hint: give the days around the incident only",
+        path.display()
+    )]
+    TooMany {
+        /// The file at which the limit was reached.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// A snapshot that does not say when it was captured.
     #[error(
         "{}: does not say when it was captured, so it has no place in a history; hint: add \
@@ -247,23 +258,24 @@ impl History {
     }
 
     fn trail_proves(&self, acl: &str, marks: &[Timestamp], first: Timestamp, last: Timestamp) -> bool {
-        let Some((trail_first, trail_last)) = self.trail_of(acl) else { return false };
-        // A state that comes next after the last event says what was missed until then.
-        let end = marks.iter().copied().find(|at| *at > trail_last).unwrap_or(trail_last);
-        let begin = marks.iter().copied().rfind(|at| *at < trail_first).unwrap_or(trail_first);
-        trail_first <= first && last <= end && marks.iter().any(|at| begin <= *at && *at <= end)
+        self.trails_of(acl).any(|(trail_first, trail_last)| {
+            // A state that comes next after the last event says what was missed until then.
+            let end = marks.iter().copied().find(|at| *at > trail_last).unwrap_or(trail_last);
+            let begin = marks.iter().copied().rfind(|at| *at < trail_first).unwrap_or(trail_first);
+            trail_first <= first && last <= end && marks.iter().any(|at| begin <= *at && *at <= end)
+        })
     }
 
-    /// What the trail covers where this ACL is: where its own events and items say it is, else the only place there is.
-    fn trail_of(&self, network_acl_id: &str) -> Option<Covered> {
-        if let Some(covered) = self.trails.get(&None) {
-            return Some(*covered);
-        }
-        match self.places.get(network_acl_id).map(|places| places.iter().collect::<Vec<_>>()).as_deref() {
-            Some([place]) => self.trails.get(&Some((*place).clone())).copied(),
-            None if self.trails.len() == 1 => self.trails.values().next().copied(),
+    /// What trails cover where this ACL is: where its own events and items say it is, else the only place there is.
+    fn trails_of(&self, network_acl_id: &str) -> impl Iterator<Item = Covered> {
+        let everywhere = self.trails.get(&None);
+        let own = self.places.get(network_acl_id).map(|places| places.iter().collect::<Vec<_>>());
+        let here = match own.as_deref() {
+            Some([place]) => self.trails.get(&Some((*place).clone())),
+            None if self.trails.len() == 1 => self.trails.values().next(),
             _ => None,
-        }
+        };
+        everywhere.into_iter().chain(here).copied()
     }
 }
 

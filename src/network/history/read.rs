@@ -19,6 +19,9 @@ use crate::net::Timestamp;
 const OTHER_FOLDERS: [&str; 4] =
     ["CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"];
 
+/// The most calls and states kept: far more than a region's 90 days hold.
+const MAX_CHANGES: usize = 1_000_000;
+
 /// The most lists inside one another that are looked through.
 const DEPTH: usize = 2;
 
@@ -110,7 +113,7 @@ impl HistoryDocuments {
                 self.add_looked_up(path, event)?;
             }
         }
-        if let Some(items) = list("configurationItems") {
+        if let Some(items) = list("configurationItems").or_else(|| list("baseConfigurationItems")) {
             found = true;
             self.has_items = true;
             for item in items.iter().filter_map(Value::as_object) {
@@ -165,11 +168,11 @@ impl HistoryDocuments {
         })?;
         let Some(event) = event else { return Ok(()) };
         self.cover(event.time);
-        if let (Some(place), Some((network_acl_id, ..))) = (place, event.change.rule()) {
+        if let (Some(place), Some(network_acl_id)) = (place, event.change.network_acl_id()) {
             self.places.entry(network_acl_id.to_owned()).or_default().insert(place);
         }
         self.events.push(event);
-        Ok(())
+        self.check_size(path)
     }
 
     fn cover_by_trail(&mut self, place: Place, time: Option<Timestamp>) {
@@ -192,6 +195,13 @@ impl HistoryDocuments {
             self.places.entry(state.acl.network_acl_id.clone()).or_default().insert(place);
         }
         self.states.push(state);
+        self.check_size(path)
+    }
+
+    fn check_size(&self, path: &Path) -> Result<(), HistoryError> {
+        if self.events.len() + self.states.len() > MAX_CHANGES {
+            return Err(HistoryError::TooMany { path: path.to_owned(), limit: MAX_CHANGES });
+        }
         Ok(())
     }
 

@@ -27,8 +27,8 @@ pub(super) fn event(record: &Object) -> Result<Option<Event>, Fault> {
         time: time(record)?,
         event_id: text_at(record, "eventID").unwrap_or_default(),
         name: name.to_owned(),
-        actor: actor(record),
-        source_ip: text_at(record, "sourceIPAddress"),
+        actor: actor(record).map(|who| cut(&who)),
+        source_ip: text_at(record, "sourceIPAddress").map(|source| cut(&source)),
         change,
     }))
 }
@@ -141,6 +141,12 @@ fn described_value(value: &Value) -> Value {
         Value::Array(values) => Value::Array(values.iter().map(described_value).collect()),
         other => other.clone(),
     }
+}
+
+/// Names are short; what is longer was not made by AWS.
+fn cut(text: &str) -> String {
+    const KEPT_CHARS: usize = 256;
+    text.chars().take(KEPT_CHARS).collect()
 }
 
 fn text_at(object: &Object, name: &str) -> Option<String> {
