@@ -470,3 +470,6 @@ fn call_words(event: &Event) -> String {
         None => event.name.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;
