@@ -33,15 +33,18 @@ pub struct OwnAddress {
     v6: Candidates,
 }
 
+/// What the records of one family have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Candidates {
+pub(super) enum Common<A> {
     #[default]
     Unseen,
-    Two(IpAddr, IpAddr),
-    One(IpAddr),
+    Two(A, A),
+    One(A),
     /// No address is common to all records.
     None,
 }
+
+type Candidates = Common<IpAddr>;
 
 impl OwnAddress {
     /// Takes one record into account; its direction, where the format has it, tells at once.
@@ -64,6 +67,11 @@ impl OwnAddress {
         if !matches!((*family, seen), (Candidates::One(own), seen) if seen.contains(own)) {
             *family = family.intersect(seen);
         }
+    }
+
+    /// What the IPv4 records have in common.
+    pub(super) fn common_v4(&self) -> Common<u32> {
+        self.v4.into()
     }
 
     /// What two parts of the records show together.

@@ -11,6 +11,7 @@ mod accepted;
 mod conversation;
 mod correlator;
 mod duplicates;
+mod familiar;
 mod gather;
 mod interface;
 mod nearby;

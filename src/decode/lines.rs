@@ -23,6 +23,17 @@ pub struct Overlong {
 }
 
 impl<'a> Chunk<'a> {
+    /// The lines that are there whole, and the last one with its number when it is cut off.
+    #[must_use]
+    pub fn whole_and_cut_off(&self) -> (&'a [u8], Option<(u64, &'a [u8])>) {
+        if !self.cut_off {
+            return (self.text, None);
+        }
+        let (whole, last) = self.text.split_at(memrchr(b'\n', self.text).map_or(0, |at| at + 1));
+        let number = self.first_line + memchr_iter(b'\n', whole).count() as u64;
+        (whole, (!last.is_empty()).then_some((number, last)))
+    }
+
     /// The lines without their line feeds, with their numbers.
     pub fn lines(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
         let text = self.text;

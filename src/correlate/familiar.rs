@@ -1,0 +1,176 @@
+//! The interfaces of one input that records come back to: which records say nothing new about theirs.
+//!
+//! A cache by the end of the name. What is not found here is not unknown; it is looked up at leisure.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::interface::{Common, Interface, InterfaceIndex};
+use crate::net::Direction;
+use crate::record::PlainRecord;
+
+/// Interfaces kept: more than commonly share an object.
+const SLOTS: usize = 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Familiar {
+    slots: Vec<Slot>,
+    /// The current batch; numbers are valid in one batch only.
+    batch: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    batch: u32,
+    index: InterfaceIndex,
+    name_hash: u64,
+    name: Id,
+    subnet_id: Id,
+    vpc_id: Id,
+    own: Common<u32>,
+    interface: Option<Interface>,
+}
+
+/// An AWS id of 16 to 32 bytes, or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Id {
+    length: usize,
+    first: u128,
+    last: u128,
+}
+
+const NO_ID: Id = Id { length: 0, first: 0, last: 0 };
+
+impl Id {
+    #[inline]
+    fn new(text: &[u8]) -> Self {
+        match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) if text.len() <= 32 => Self {
+                length: text.len(),
+                first: u128::from_le_bytes(*first),
+                last: u128::from_le_bytes(*last),
+            },
+            _ => NO_ID,
+        }
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        // The ids of one account differ in all their digits: the last eight are as good as any.
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half is taken")]
+        let digits = (self.last >> 64) as u64;
+        (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
+    }
+}
+
+impl Default for Familiar {
+    fn default() -> Self {
+        Self { slots: Vec::new(), batch: 1 }
+    }
+}
+
+impl Familiar {
+    /// The numbers given so far are no longer valid.
+    pub(super) fn begin(&mut self) {
+        self.batch = self.batch.wrapping_add(1);
+        if self.batch == 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// The number and the name's hash of an interface about which the record says nothing new.
+    #[inline]
+    pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
+        let name = Id::new(record.interface_id);
+        let slot = self.slots.get(name.slot())?;
+        let known = slot.batch == self.batch
+            && slot.name == name
+            && record.subnet_id.is_none_or(|id| slot.subnet_id == Id::new(id))
+            && record.vpc_id.is_none_or(|id| slot.vpc_id == Id::new(id))
+            && slot.says_nothing_new(record);
+        known.then_some((slot.index, slot.name_hash))
+    }
+
+    /// What an earlier batch knew of the interface, if this one has not met it yet.
+    pub(super) fn return_of(&self, record: &PlainRecord<'_>) -> Option<Interface> {
+        let name = Id::new(record.interface_id);
+        let slot = self.slots.get(name.slot())?;
+        let returns = slot.name == name && slot.batch != self.batch;
+        slot.interface.clone().filter(|_| returns)
+    }
+
+    /// Remembers an interface as the current batch knows it.
+    pub(super) fn learn(
+        &mut self,
+        record: &PlainRecord<'_>,
+        index: InterfaceIndex,
+        name_hash: u64,
+        interface: &Interface,
+    ) {
+        let name = Id::new(record.interface_id);
+        if name == NO_ID {
+            return;
+        }
+        if self.slots.is_empty() {
+            let empty = Slot {
+                batch: 0,
+                index,
+                name_hash,
+                name: NO_ID,
+                subnet_id: NO_ID,
+                vpc_id: NO_ID,
+                own: Common::Unseen,
+                interface: None,
+            };
+            self.slots.resize(SLOTS, empty);
+        }
+        let Some(slot) = self.slots.get_mut(name.slot()) else { return };
+        let id = |id: &Option<Box<[u8]>>| id.as_deref().map_or(NO_ID, Id::new);
+        let interface_known = slot.interface.take().filter(|known| known == interface);
+        *slot = Slot {
+            batch: self.batch,
+            index,
+            name_hash,
+            name,
+            subnet_id: id(&interface.subnet_id),
+            vpc_id: id(&interface.vpc_id),
+            own: interface.own_address.common_v4(),
+            interface: interface_known.or_else(|| Some(interface.clone())),
+        };
+    }
+}
+
+impl Slot {
+    /// Whether a record leaves what is known of the interface's own address as it is.
+    #[inline]
+    fn says_nothing_new(&self, record: &PlainRecord<'_>) -> bool {
+        let (source, destination) = (record.srcaddr, record.dstaddr);
+        match (self.own, record.flow_direction) {
+            (Common::One(own), None) => own == source || own == destination,
+            (Common::One(own), Some(Direction::Egress)) => own == source,
+            (Common::One(own), Some(Direction::Ingress)) => own == destination,
+            (Common::Two(a, b), None) => {
+                source != destination
+                    && (a == source || a == destination)
+                    && (b == source || b == destination)
+            }
+            (Common::None, _) => true,
+            (Common::Unseen | Common::Two(..), _) => false,
+        }
+    }
+}
+
+impl From<Common<IpAddr>> for Common<u32> {
+    fn from(common: Common<IpAddr>) -> Self {
+        let bits = |address| match address {
+            IpAddr::V4(address) => Ipv4Addr::to_bits(address),
+            IpAddr::V6(_) => 0,
+        };
+        match common {
+            Common::Unseen => Self::Unseen,
+            Common::Two(a, b) => Self::Two(bits(a), bits(b)),
+            Common::One(a) => Self::One(bits(a)),
+            Common::None => Self::None,
+        }
+    }
+}
