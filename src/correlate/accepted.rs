@@ -62,7 +62,8 @@ pub(super) struct PlainRow<'a, 'b> {
 
 impl PlainRow<'_, '_> {
     /// The row in 32 bytes, if it fits.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
+    #[inline(always)]
     pub(super) fn compact(&self) -> Option<AcceptedRow> {
         let record = self.record;
         if self.interface.0 > MAX_COMPACT_INTERFACE {

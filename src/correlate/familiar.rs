@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
-use crate::record::PlainRecord;
+use crate::record::{PlainRecord, Token};
 
 /// Interfaces kept: more than commonly share an object.
 const SLOTS: usize = 1024;
@@ -15,6 +15,8 @@ const SLOTS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Familiar {
     slots: Vec<Slot>,
+    /// What each slot's interface is, as the last batch that met it knew it.
+    interfaces: Vec<Option<Interface>>,
     /// The current batch; numbers are valid in one batch only.
     batch: u32,
 }
@@ -28,27 +30,33 @@ struct Slot {
     subnet_id: Id,
     vpc_id: Id,
     own: Common<u32>,
-    interface: Option<Interface>,
 }
 
 /// An AWS id of 16 to 32 bytes, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
     length: usize,
-    first: u128,
-    last: u128,
+    ends: (u128, u128),
 }
 
-const NO_ID: Id = Id { length: 0, first: 0, last: 0 };
+const NO_ID: Id = Id { length: 0, ends: (0, 0) };
 
 impl Id {
     #[inline]
-    fn new(text: &[u8]) -> Self {
+    fn of(token: Token<'_>) -> Self {
+        if (16..=32).contains(&token.length()) {
+            Self { length: token.length(), ends: token.both_ends() }
+        } else {
+            NO_ID
+        }
+    }
+
+    fn of_known(text: Option<&[u8]>) -> Self {
+        let text = text.unwrap_or_default();
         match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) if text.len() <= 32 => Self {
                 length: text.len(),
-                first: u128::from_le_bytes(*first),
-                last: u128::from_le_bytes(*last),
+                ends: (u128::from_le_bytes(*first), u128::from_le_bytes(*last)),
             },
             _ => NO_ID,
         }
@@ -57,15 +65,15 @@ impl Id {
     #[inline]
     fn slot(self) -> usize {
         // The ids of one account differ in all their digits: the last eight are as good as any.
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half is taken")]
-        let digits = (self.last >> 64) as u64;
+        #[expect(clippy::cast_possible_truncation, reason = "ten bits are left")]
+        let digits = (self.ends.1 >> 64) as u64;
         (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
     }
 }
 
 impl Default for Familiar {
     fn default() -> Self {
-        Self { slots: Vec::new(), batch: 1 }
+        Self { slots: Vec::new(), interfaces: Vec::new(), batch: 1 }
     }
 }
 
@@ -79,24 +87,25 @@ impl Familiar {
     }
 
     /// The number and the name's hash of an interface about which the record says nothing new.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
+    #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
-        let name = Id::new(record.interface_id);
+        let name = Id::of(record.interface_id);
         let slot = self.slots.get(name.slot())?;
+        // An id that is not kept equals no other one: the batch of an empty slot is none.
         let known = slot.batch == self.batch
             && slot.name == name
-            && record.subnet_id.is_none_or(|id| slot.subnet_id == Id::new(id))
-            && record.vpc_id.is_none_or(|id| slot.vpc_id == Id::new(id))
+            && record.subnet_id.is_none_or(|id| slot.subnet_id == Id::of(id) && slot.subnet_id != NO_ID)
+            && record.vpc_id.is_none_or(|id| slot.vpc_id == Id::of(id) && slot.vpc_id != NO_ID)
             && slot.says_nothing_new(record);
         known.then_some((slot.index, slot.name_hash))
     }
 
     /// What an earlier batch knew of the interface, if this one has not met it yet.
     pub(super) fn return_of(&self, record: &PlainRecord<'_>) -> Option<Interface> {
-        let name = Id::new(record.interface_id);
-        let slot = self.slots.get(name.slot())?;
-        let returns = slot.name == name && slot.batch != self.batch;
-        slot.interface.clone().filter(|_| returns)
+        let name = Id::of(record.interface_id);
+        let (slot, interface) = (self.slots.get(name.slot())?, self.interfaces.get(name.slot())?);
+        if slot.name == name && slot.batch != self.batch { interface.clone() } else { None }
     }
 
     /// Remembers an interface as the current batch knows it.
@@ -107,7 +116,7 @@ impl Familiar {
         name_hash: u64,
         interface: &Interface,
     ) {
-        let name = Id::new(record.interface_id);
+        let name = Id::of(record.interface_id);
         if name == NO_ID {
             return;
         }
@@ -120,29 +129,30 @@ impl Familiar {
                 subnet_id: NO_ID,
                 vpc_id: NO_ID,
                 own: Common::Unseen,
-                interface: None,
             };
             self.slots.resize(SLOTS, empty);
+            self.interfaces.resize(SLOTS, None);
         }
-        let Some(slot) = self.slots.get_mut(name.slot()) else { return };
-        let id = |id: &Option<Box<[u8]>>| id.as_deref().map_or(NO_ID, Id::new);
-        let interface_known = slot.interface.take().filter(|known| known == interface);
+        let (slot, known) = (&mut self.slots[name.slot()], &mut self.interfaces[name.slot()]);
+        if known.as_ref() != Some(interface) {
+            *known = Some(interface.clone());
+        }
         *slot = Slot {
             batch: self.batch,
             index,
             name_hash,
             name,
-            subnet_id: id(&interface.subnet_id),
-            vpc_id: id(&interface.vpc_id),
+            subnet_id: Id::of_known(interface.subnet_id.as_deref()),
+            vpc_id: Id::of_known(interface.vpc_id.as_deref()),
             own: interface.own_address.common_v4(),
-            interface: interface_known.or_else(|| Some(interface.clone())),
         };
     }
 }
 
 impl Slot {
     /// Whether a record leaves what is known of the interface's own address as it is.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for find")]
+    #[inline(always)]
     fn says_nothing_new(&self, record: &PlainRecord<'_>) -> bool {
         let (source, destination) = (record.srcaddr, record.dstaddr);
         match (self.own, record.flow_direction) {

@@ -337,10 +337,12 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Takes any other ordinary record, and remembers what it says of its interface.
+    #[expect(clippy::needless_pass_by_value, reason = "the copy is made only here: the usual way keeps none in memory")]
     #[inline(never)]
-    fn unfamiliar(&mut self, record: &PlainRecord<'_>) {
+    fn unfamiliar(&mut self, record: PlainRecord<'_>) {
+        let record = &record;
         if let Some(interface) = self.familiar.return_of(record)
-            && !self.by_name.contains_key(record.interface_id)
+            && !self.by_name.contains_key(record.interface_id.bytes())
         {
             self.introduce(interface);
         }
@@ -499,10 +501,11 @@ impl Sink for Gatherer<'_> {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for accepted_as_usual")]
+    #[inline(always)]
     fn plain(&mut self, record: &PlainRecord<'_>) {
         if !self.accepted_as_usual(record) {
-            self.unfamiliar(record);
+            self.unfamiliar(*record);
         }
     }
 

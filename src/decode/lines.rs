@@ -61,13 +61,13 @@ pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
             return buffer_rest(rest, first_line, limits, sink);
         };
         if rest.len() < limits.chunk_bytes || piece.len() < rest.len() || piece.ends_with(b"\n") {
-            if !sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
-                return;
+            match sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
+                Some(next) => first_line = next,
+                None => return,
             }
         } else {
             return buffer_rest(rest, first_line, limits, sink);
         }
-        first_line += memchr_iter(b'\n', piece).count() as u64;
         rest = &rest[piece.len()..];
     }
 }
@@ -153,12 +153,12 @@ impl Lines {
             return true;
         };
         let chunk = Chunk { text: &self.buffer[..=last], first_line: self.next_line, cut_off: false };
-        self.next_line += memchr_iter(b'\n', chunk.text).count() as u64;
-        let goes_on = sink.chunk(chunk);
+        let next = sink.chunk(chunk);
+        self.next_line = next.unwrap_or(self.next_line);
         self.buffer.copy_within(last + 1..self.used, 0);
         self.used -= last + 1;
         self.buffer.truncate(self.chunk_bytes.max(self.used + 1));
-        goes_on
+        next.is_some()
     }
 
     /// The buffer is full of one line: JSON may have more room, anything else is dropped up to its line feed.

@@ -71,8 +71,9 @@ pub struct Decoded {
 
 /// What a reader of lines is told.
 pub trait LineSink {
-    /// Some whole lines, in order. Returning `false` stops the reading.
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool;
+    /// Some whole lines, in order. Gives the number of the line that follows them, which whoever has read them knows
+    /// without counting; `None` stops the reading.
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64>;
     /// A line longer than the limit; its text was dropped.
     fn overlong(&mut self, overlong: Overlong);
     /// Whether a column of a table (Parquet) is of use, by its name as stored; the others are not read.
@@ -245,12 +246,14 @@ mod tests {
     }
 
     impl LineSink for Collect {
-        fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+        fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
+            let mut next = chunk.first_line;
             for (number, line) in chunk.lines() {
                 self.lines.push((number, String::from_utf8_lossy(line).into_owned()));
+                next = number + 1;
             }
             self.cut_off |= chunk.cut_off;
-            true
+            Some(next)
         }
         fn overlong(&mut self, overlong: Overlong) {
             self.overlong.push(overlong.line);

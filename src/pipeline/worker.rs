@@ -79,14 +79,15 @@ impl RecordSink<'_> {
 }
 
 impl LineSink for RecordSink<'_> {
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
         let (whole, cut_off) = chunk.whole_and_cut_off();
-        self.reader.lines(whole, chunk.first_line, &mut self.gatherer);
+        let mut next = self.reader.lines(whole, chunk.first_line, &mut self.gatherer);
         if let Some((number, line)) = cut_off {
             // Half a record can look like a whole one.
             self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
+            next += 1;
         }
-        self.send()
+        self.send().then_some(next)
     }
 
     fn overlong(&mut self, overlong: Overlong) {

@@ -1,8 +1,8 @@
 //! The ordinary records of IPv4 traffic, read without a branch that depends on the text.
 //!
 //! Nearly every line of a flow log is one: all fields there, single spaces, an IPv4 flow with status OK. Where each field
-//! ends is known from [`Separators`]; every number and word is read and checked by arithmetic, and only at the end one
-//! question is asked, whether anything was unusual. What is, the general way reads: a property test holds both to the
+//! ends is known from [`super::separators`]; every number and word is read and checked by arithmetic, and only at the end
+//! one question is asked, whether anything was unusual. What is, the general way reads: a property test holds both to the
 //! same records.
 
 use std::net::Ipv4Addr;
@@ -10,19 +10,32 @@ use std::net::Ipv4Addr;
 use super::field::Field;
 use super::format::LogFormat;
 use super::scan::octet;
+use super::separators::WINDOW_BYTES;
 use super::{Action, FlowRecord, LogStatus};
 use crate::net::{Direction, Protocol, TcpFlags, Timestamp};
 
-/// Bytes behind a line that may be looked at while it is read.
-pub(super) const LOOKAHEAD_BYTES: usize = 32;
+/// Bytes in front of a window of text that may be looked at while its fields are read.
+pub(super) const BEFORE_BYTES: usize = 16;
+
+/// Bytes behind it of which some may be looked at.
+pub(super) const BEHIND_BYTES: usize = WINDOW_BYTES;
+
+/// A window of text with bytes around it: so many that no position of 15 bits needs a check.
+pub(super) type View = [u8; VIEW_BYTES];
+
+/// Bytes of a view.
+pub(super) const VIEW_BYTES: usize = BEFORE_BYTES + WINDOW_BYTES + BEHIND_BYTES;
+
+/// The most columns that are read this way; AWS documents 54.
+const MAX_COLUMNS: usize = 63;
 
 /// An ordinary record: IPv4, status OK, nothing missing.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the members are the AWS field names")]
 pub struct PlainRecord<'a> {
-    pub interface_id: &'a [u8],
-    pub subnet_id: Option<&'a [u8]>,
-    pub vpc_id: Option<&'a [u8]>,
+    pub interface_id: Token<'a>,
+    pub subnet_id: Option<Token<'a>>,
+    pub vpc_id: Option<Token<'a>>,
     pub srcaddr: u32,
     pub dstaddr: u32,
     /// `pkt-srcaddr` and `pkt-dstaddr`, where the format has both.
@@ -48,9 +61,9 @@ impl<'a> PlainRecord<'a> {
     pub fn widen(&self) -> FlowRecord<'a> {
         let address = |bits| Some(Ipv4Addr::from_bits(bits).into());
         FlowRecord {
-            interface_id: Some(self.interface_id),
-            subnet_id: self.subnet_id,
-            vpc_id: self.vpc_id,
+            interface_id: Some(self.interface_id.bytes()),
+            subnet_id: self.subnet_id.map(Token::bytes),
+            vpc_id: self.vpc_id.map(Token::bytes),
             resource_id: None,
             srcaddr: address(self.srcaddr),
             dstaddr: address(self.dstaddr),
@@ -72,11 +85,42 @@ impl<'a> PlainRecord<'a> {
     }
 }
 
+/// A field's text, not copied.
+#[derive(Debug, Clone, Copy)]
+pub struct Token<'a> {
+    view: &'a View,
+    at: usize,
+    length: usize,
+}
+
+impl<'a> Token<'a> {
+    /// The text.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        let from = BEFORE_BYTES + self.at;
+        self.view.get(from..from + self.length).unwrap_or_default()
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    #[must_use]
+    pub fn length(self) -> usize {
+        self.length
+    }
+
+    /// The first and the last sixteen bytes, of a text that has as many.
+    #[inline]
+    #[must_use]
+    pub fn both_ends(self) -> (u128, u128) {
+        let from = |at| u128::from_le_bytes(*sixteen(self.view, at));
+        (from(self.at), from((self.at + self.length).wrapping_sub(16)))
+    }
+}
+
 /// In which column each field of an ordinary record stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) columns: usize,
-    /// The text that the version column must have, where it is not known to be a number.
     version: Option<usize>,
     interface_id: usize,
     srcaddr: usize,
@@ -99,7 +143,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `None` for a format whose records are never ordinary: a needed column is missing or there twice.
+    /// `None` for a format whose records are never ordinary: a needed column is missing or there twice, or begins the
+    /// line, where no space stands before it.
     pub(super) fn new(format: &LogFormat) -> Option<Self> {
         let columns = format.columns();
         let is_read = |field: &&Field| {
@@ -109,16 +154,23 @@ impl Layout {
         let count = read.len();
         read.sort_unstable_by_key(|field| *field as u8);
         read.dedup();
-        // Only one of the packet's addresses is for the general way to weigh.
+        let begins_well = columns.first().is_some_and(|first| {
+            matches!(first, Field::Version | Field::InterfaceId | Field::Carried | Field::Unknown)
+        });
+        if read.len() != count
+            || !begins_well
+            || columns.len() > MAX_COLUMNS
+            || columns.contains(&Field::TransitGateway)
+        {
+            return None;
+        }
         let optional = |field| columns.iter().position(|column| *column == field);
+        // Only one of the packet's addresses is for the general way to weigh.
         let packet_addresses = match (optional(Field::PktSrcaddr), optional(Field::PktDstaddr)) {
             (Some(source), Some(destination)) => Some((source, destination)),
             (None, None) => None,
             _ => return None,
         };
-        if read.len() != count || columns.contains(&Field::TransitGateway) {
-            return None;
-        }
         Some(Self {
             columns: columns.len(),
             version: optional(Field::Version),
@@ -144,23 +196,60 @@ impl Layout {
     }
 }
 
-const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-/// Added to a byte, carries into its high bit from ten on.
-const ABOVE_NINE: u64 = u64::from_le_bytes([0x76; 8]);
+/// What is done to several fields at once, on this processor or on any.
+pub(super) trait Arithmetic: Copy {
+    /// Two IPv4 addresses, each in the first bytes of its text; not zero in the second place when one of them is none.
+    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64);
 
-/// One line and the ends of its fields: `ends[0]` stands before its first field.
-pub(super) struct Fields<'a, 'b> {
-    /// The line and what follows it: at least [`LOOKAHEAD_BYTES`] behind the last end.
-    pub(super) text: &'a [u8],
-    pub(super) ends: &'b [u16],
+    /// Numbers that end at the last byte of each word, a space before them; not zero in the second place when one of
+    /// them is none, lacks the space without being one of [`EIGHT_DIGITS`], or is above its limit.
+    fn numbers(self, texts: [u64; 8]) -> ([u32; 8], u64);
+
+    /// Whether two texts have this many bytes in common.
+    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool;
 }
 
-/// A field: where it begins, and how long it is.
-#[derive(Clone, Copy)]
-struct Place {
-    at: usize,
-    length: usize,
+/// Where each number stands among the eight.
+const SRCPORT: usize = 0;
+const DSTPORT: usize = 1;
+const PROTOCOL: usize = 2;
+const TCP_FLAGS: usize = 3;
+const PACKETS: usize = 4;
+const BYTES: usize = 5;
+const START: usize = 6;
+const END: usize = 7;
+
+/// The largest value of each number.
+pub(super) const LIMITS: [u32; 8] = [65_535, 65_535, 255, 255, 99_999_999, 99_999_999, 99_999_999, 99_999_999];
+
+/// Those that may have eight digits and no space before them in their word.
+pub(super) const EIGHT_DIGITS: [bool; 8] = [false, false, false, false, false, true, true, true];
+
+/// Stands for a number that the format does not have.
+const NOT_THERE: u64 = u64::from_le_bytes(*b"       0");
+
+/// What records in a row have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    /// The first two digits of ten that a moment has, with the space before them.
+    century: u32,
+    seconds: u32,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        // 1.7 · 10⁹ seconds: November 2023 to January 2027.
+        Self { century: u32::from_le_bytes(*b"\0 17"), seconds: 1_700_000_000 }
+    }
+}
+
+/// The ends of the fields of one line: the first one stands before its first field.
+pub(super) type Ends = [u16; MAX_COLUMNS + 1];
+
+/// One line.
+pub(super) struct Fields<'a, 'b> {
+    pub(super) view: &'a View,
+    pub(super) ends: &'b Ends,
 }
 
 impl<'a> Fields<'a, '_> {
@@ -170,67 +259,75 @@ impl<'a> Fields<'a, '_> {
     pub(super) fn read(
         &self,
         layout: &Layout,
-        ipv4: impl Fn(&[u8; 16], usize) -> (u32, u64),
+        common: &mut Common,
+        arithmetic: impl Arithmetic,
     ) -> Option<PlainRecord<'a>> {
-        let mut unusual = 0;
-        let mut address = |place: Place| {
-            let (address, wrong) = ipv4(self.sixteen(place.at), place.length);
-            unusual |= wrong | u64::from(place.length > 15);
-            address
-        };
-        let (source, destination) = (self.place(layout.srcaddr), self.place(layout.dstaddr));
-        let (srcaddr, dstaddr) = (address(source), address(destination));
-        let packet_addresses = layout.packet_addresses.map(|(packet_source, packet_destination)| {
-            // Mostly the same text once more.
-            let mut other = |column: usize, like: Place, known: u32| {
-                let place = self.place(column);
-                let differs = self.number(place.at, 16) ^ self.number(like.at, 16);
-                let same = place.length == like.length
-                    && place.length < 16
-                    && differs & ((1 << (8 * place.length)) - 1) == 0;
-                if same { known } else { address(place) }
-            };
-            (other(packet_source, source, srcaddr), other(packet_destination, destination, dstaddr))
+        let texts = [
+            self.last_eight(layout.srcport),
+            self.last_eight(layout.dstport),
+            self.last_eight(layout.protocol),
+            layout.tcp_flags.map_or(NOT_THERE, |column| self.last_eight(column)),
+            self.last_eight(layout.packets),
+            self.last_eight(layout.bytes),
+            self.last_eight(layout.start),
+            self.last_eight(layout.end),
+        ];
+        let (numbers, mut unusual) = arithmetic.numbers(texts);
+        let (_, length) = self.place(layout.bytes);
+        unusual |= u64::from(length > 8);
+
+        let (source, source_length) = self.text(layout.srcaddr);
+        let (destination, destination_length) = self.text(layout.dstaddr);
+        let lengths = [source_length, destination_length];
+        let ([srcaddr, dstaddr], wrong) = arithmetic.addresses([source, destination], lengths);
+        unusual |= wrong;
+        let packet_addresses = layout.packet_addresses.map(|columns| {
+            let (packet_source, length) = self.text(columns.0);
+            let same_source =
+                length == source_length && arithmetic.same(packet_source, source, length & 15);
+            let (packet_destination, other_length) = self.text(columns.1);
+            let same_destination = other_length == destination_length
+                && arithmetic.same(packet_destination, destination, other_length & 15);
+            if same_source && same_destination {
+                return (srcaddr, dstaddr);
+            }
+            let texts = [packet_source, packet_destination];
+            let ([source, destination], wrong) = arithmetic.addresses(texts, [length, other_length]);
+            unusual |= wrong;
+            (source, destination)
         });
-        let start = self.moment(layout.start, &mut unusual);
-        let end = self.moment(layout.end, &mut unusual);
-        unusual |= u64::from(end < start);
-        let srcport = self.small(layout.srcport, &mut unusual);
-        let dstport = self.small(layout.dstport, &mut unusual);
-        let protocol = self.small(layout.protocol, &mut unusual);
-        let packets = self.small(layout.packets, &mut unusual);
-        let bytes = self.small(layout.bytes, &mut unusual);
-        unusual |= u64::from(srcport | dstport) >> 16 | u64::from(protocol) >> 8;
-        let action = self.place(layout.action);
-        let (accept, reject) = (self.is_word(action, *b"ACCEPT\0\0"), self.is_word(action, *b"REJECT\0\0"));
-        unusual |= u64::from(!(accept | reject));
-        let status = self.place(layout.log_status);
-        unusual |= u64::from(!self.is_word(status, *b"OK\0\0\0\0\0\0"));
-        if let Some(column) = layout.version {
-            self.small(column, &mut unusual);
+
+        let centuries = (self.century(layout.start), self.century(layout.end));
+        if centuries != (common.century, common.century) && !common.turns(centuries) {
+            return None;
         }
-        let tcp_flags = layout.tcp_flags.map(|column| {
-            let flags = self.small(column, &mut unusual);
-            unusual |= u64::from(flags) >> 8;
-            TcpFlags(flags.to_le_bytes()[0])
-        });
+        let (start, end) =
+            (common.seconds.wrapping_add(numbers[START]), common.seconds.wrapping_add(numbers[END]));
+        unusual |= u64::from(end < start);
+
+        let action = self.last_eight(layout.action) >> 8;
+        let rejected = action != u64::from_le_bytes(*b" ACCEPT\0");
+        unusual |= u64::from(rejected && action != u64::from_le_bytes(*b" REJECT\0"));
+        unusual |= self.last_eight(layout.log_status) >> 40 ^ u64::from_le_bytes(*b" OK\0\0\0\0\0");
+        if let Some(column) = layout.version {
+            unusual |= u64::from(!self.is_small_number(column));
+        }
+        if let Some(column) = layout.reject_reason {
+            unusual |= self.last_eight(column) >> 48 ^ u64::from_le_bytes(*b" -\0\0\0\0\0\0");
+        }
         let flow_direction = layout.flow_direction.map(|column| {
-            let place = self.place(column);
-            let ingress = self.is_word(place, *b"ingress\0");
-            unusual |= u64::from(!(ingress | self.is_word(place, *b"egress\0\0")));
+            let word = self.last_eight(column);
+            let ingress = word == u64::from_le_bytes(*b" ingress");
+            unusual |= u64::from(!ingress && word >> 8 != u64::from_le_bytes(*b" egress\0"));
             if ingress { Direction::Ingress } else { Direction::Egress }
         });
-        let mut text = |column: usize| {
-            let place = self.place(column);
-            let text = self.text.get(place.at..place.at + place.length).unwrap_or_default();
-            unusual |= u64::from(place.length < 2);
-            text
+        let mut token = |column: usize| {
+            let (at, length) = self.place(column);
+            unusual |= u64::from(length < 2);
+            Token { view: self.view, at, length }
         };
-        let interface_id = text(layout.interface_id);
-        let (subnet_id, vpc_id) = (layout.subnet_id.map(&mut text), layout.vpc_id.map(&mut text));
-        if let Some(column) = layout.reject_reason {
-            unusual |= u64::from(!self.is_word(self.place(column), *b"-\0\0\0\0\0\0\0"));
-        }
+        let interface_id = token(layout.interface_id);
+        let (subnet_id, vpc_id) = (layout.subnet_id.map(&mut token), layout.vpc_id.map(&mut token));
         (unusual == 0).then_some(PlainRecord {
             interface_id,
             subnet_id,
@@ -238,73 +335,91 @@ impl<'a> Fields<'a, '_> {
             srcaddr,
             dstaddr,
             packet_addresses,
-            srcport: low_half(srcport),
-            dstport: low_half(dstport),
-            protocol: Protocol(protocol.to_le_bytes()[0]),
-            packets,
-            bytes,
+            srcport: low_half(numbers[SRCPORT]),
+            dstport: low_half(numbers[DSTPORT]),
+            protocol: Protocol(numbers[PROTOCOL].to_le_bytes()[0]),
+            packets: numbers[PACKETS],
+            bytes: numbers[BYTES],
             start,
             end,
-            rejected: reject,
-            tcp_flags,
+            rejected,
+            tcp_flags: layout.tcp_flags.map(|_| TcpFlags(numbers[TCP_FLAGS].to_le_bytes()[0])),
             flow_direction,
         })
     }
 
     #[inline]
-    fn place(&self, column: usize) -> Place {
-        let at = self.ends[column].wrapping_add(1);
-        Place { at: usize::from(at), length: usize::from(self.ends[column + 1].wrapping_sub(at)) }
+    fn end(&self, column: usize) -> usize {
+        usize::from(self.ends[(column + 1) & MAX_COLUMNS])
     }
 
+    /// Where a field begins, and its length.
     #[inline]
-    fn sixteen(&self, at: usize) -> &[u8; 16] {
-        const NOTHING: [u8; 16] = [0; 16];
-        self.text.get(at..).and_then(<[u8]>::first_chunk).unwrap_or(&NOTHING)
+    fn place(&self, column: usize) -> (usize, usize) {
+        let at = self.ends[column & MAX_COLUMNS].wrapping_add(1);
+        let length = self.ends[(column + 1) & MAX_COLUMNS].wrapping_sub(at);
+        (usize::from(at), usize::from(length))
     }
 
-    /// The first sixteen bytes of a place as one number.
+    /// The text from the beginning of a field on, and the field's length.
     #[inline]
-    fn number(&self, at: usize, _bytes: usize) -> u128 {
-        u128::from_le_bytes(*self.sixteen(at))
+    fn text(&self, column: usize) -> (&'a [u8; 16], usize) {
+        let (at, length) = self.place(column);
+        (sixteen(self.view, at), length)
     }
 
+    /// The eight bytes that a field ends with, or others before it.
     #[inline]
-    fn eight(&self, at: usize) -> u64 {
-        self.text.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    fn last_eight(&self, column: usize) -> u64 {
+        eight(self.view, self.end(column).wrapping_sub(8))
     }
 
-    /// A number of one to eight digits.
+    /// The byte before a moment of ten digits and the first two of them, above a zero.
     #[inline]
-    fn small(&self, column: usize, unusual: &mut u64) -> u32 {
-        let Place { at, length } = self.place(column);
-        // The digits move to the end, and what is in front of them counts as zeros.
-        let shift = 64_usize.wrapping_sub(length * 8);
-        let digits = (self.eight(at) ^ ZEROS) << (shift & 63);
-        *unusual |= u64::from(length.wrapping_sub(1) > 7) | no_digits(digits);
-        value(digits)
+    fn century(&self, column: usize) -> u32 {
+        let [.., a, b, c] = eight(self.view, self.end(column).wrapping_sub(16)).to_le_bytes();
+        u32::from_le_bytes([0, a, b, c])
     }
 
-    /// A moment of ten digits.
+    /// A number of one or two digits.
     #[inline]
-    fn moment(&self, column: usize, unusual: &mut u64) -> u32 {
-        let Place { at, length } = self.place(column);
-        let high = self.eight(at) ^ ZEROS;
-        let low = (self.eight(at + 2) ^ ZEROS) >> 48;
-        let seconds = u64::from(value(high)) * 100 + (low & 0xff) * 10 + (low >> 8);
-        *unusual |= u64::from(length != 10) | no_digits(high) | no_digits(low) | seconds >> 32;
-        #[expect(clippy::cast_possible_truncation, reason = "else it is unusual")]
-        let seconds = seconds as u32;
-        seconds
+    fn is_small_number(&self, column: usize) -> bool {
+        let (at, length) = self.place(column);
+        let [first, second, ..] = eight(self.view, at).to_le_bytes();
+        first.is_ascii_digit() && (length == 1 || length == 2 && second.is_ascii_digit())
     }
+}
 
-    /// Whether a place holds this word of up to seven letters.
-    #[inline]
-    fn is_word(&self, place: Place, word: [u8; 8]) -> bool {
-        let length = word.iter().take_while(|byte| **byte != 0).count();
-        let mask = (1 << (8 * length)) - 1;
-        place.length == length && (self.eight(place.at) ^ u64::from_le_bytes(word)) & mask == 0
+impl Common {
+    /// Takes over what a line says that differs from those before it; `false` when it is no two digits, or two different
+    /// ones.
+    #[cold]
+    fn turns(&mut self, (start, end): (u32, u32)) -> bool {
+        let [_, space, tens, ones] = start.to_le_bytes();
+        if start != end || space != b' ' || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
+            return false;
+        }
+        let number = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
+        // Of 42 · 10⁸ seconds not all fit.
+        let Some(seconds) = number.checked_mul(100_000_000).filter(|_| number < 42) else { return false };
+        *self = Self { century: start, seconds };
+        true
     }
+}
+
+/// Sixteen bytes from a position of a window on.
+#[inline]
+fn sixteen(view: &View, at: usize) -> &[u8; 16] {
+    const NOTHING: [u8; 16] = [0; 16];
+    let at = BEFORE_BYTES.wrapping_add(at) & (2 * WINDOW_BYTES - 1);
+    view[at..at + 16].first_chunk().unwrap_or(&NOTHING)
+}
+
+/// Eight bytes from a position of a window on.
+#[inline]
+fn eight(view: &View, at: usize) -> u64 {
+    let at = BEFORE_BYTES.wrapping_add(at) & (2 * WINDOW_BYTES - 1);
+    view[at..at + 8].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 #[inline]
@@ -313,26 +428,44 @@ fn low_half(number: u32) -> u16 {
     u16::from_le_bytes([a, b])
 }
 
-/// Not zero when one of the bytes is no digit's value.
-#[inline]
-fn no_digits(digits: u64) -> u64 {
-    (digits.wrapping_add(ABOVE_NINE) | digits) & HIGHS
+/// One field after another, on any processor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portable;
+
+impl Arithmetic for Portable {
+    #[inline]
+    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
+        let (first, wrong) = ipv4(texts[0], lengths[0]);
+        let (second, also_wrong) = ipv4(texts[1], lengths[1]);
+        ([first, second], wrong | also_wrong)
+    }
+
+    #[inline]
+    fn numbers(self, texts: [u64; 8]) -> ([u32; 8], u64) {
+        let mut wrong = false;
+        let mut numbers = [0; 8];
+        for (at, text) in texts.into_iter().enumerate() {
+            let bytes = text.to_le_bytes();
+            let space = bytes.iter().rposition(|byte| *byte == b' ');
+            wrong |= space.is_none() && !EIGHT_DIGITS[at];
+            for byte in &bytes[space.map_or(0, |space| space + 1)..] {
+                let digit = byte.wrapping_sub(b'0');
+                wrong |= digit > 9;
+                numbers[at] = (numbers[at] * 10 + u32::from(digit)) % 1_000_000_000;
+            }
+            wrong |= numbers[at] > LIMITS[at];
+        }
+        (numbers, u64::from(wrong))
+    }
+
+    #[inline]
+    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
+        a[..length] == b[..length]
+    }
 }
 
-/// The number whose eight digits these are, the first one in the lowest byte.
-#[inline]
-fn value(digits: u64) -> u32 {
-    let pairs = (digits.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
-    #[expect(clippy::cast_possible_truncation, reason = "eight digits")]
-    let value = (fours.wrapping_mul(1 + (10_000 << 32)) >> 32) as u32;
-    value
-}
-
-/// Reads the IPv4 address in the first `length` of these bytes on any processor; not zero in the second place when they
-/// are none.
-#[inline]
-pub(super) fn ipv4(bytes: &[u8; 16], length: usize) -> (u32, u64) {
+/// The IPv4 address in the first `length` of these bytes; not zero in the second place when they are none.
+fn ipv4(bytes: &[u8; 16], length: usize) -> (u32, u64) {
     let (mut at, mut address) = (0, 0);
     for part in 0..4 {
         let four = bytes.get(at..).and_then(<[u8]>::first_chunk);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::format::LogFormat;
 use super::parse::{MAX_LINE_BYTES, needs_respacing, parse_record, token_count};
-use super::plain::{Layout, PlainRecord};
-use super::separators::Separators;
+use super::plain::{Common, Layout, PlainRecord};
 use super::wrapped::{JsonLines, Unwrapped};
 use super::{FlowRecord, Malformed, Problem};
 
 mod ordinary;
+
+use ordinary::Scratch;
 
 /// What a [`LineReader`] finds. Every non-blank line ends in exactly one call of `record`, `malformed`, `header` or
 /// `transit_gateway`; a line of wrapped JSON in one call for each record inside.
@@ -51,7 +52,8 @@ pub struct LineReader {
     formats_reported: u64,
     /// Where the fields of an ordinary record in the reported format stand.
     layout: Option<Layout>,
-    separators: Option<Separators>,
+    common: Common,
+    scratch: Option<Scratch>,
     /// Lines begin with the time at which CloudWatch Logs received them.
     timestamped: bool,
     /// Lines are rows of a table: never headers, JSON or anything else.
@@ -120,7 +122,8 @@ impl LineReader {
             default_without_header: false,
             formats_reported: 0,
             layout: None,
-            separators: None,
+            common: Common::default(),
+            scratch: None,
             timestamped: false,
             rows: false,
             json: JsonLines::default(),

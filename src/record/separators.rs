@@ -18,6 +18,9 @@ pub(super) struct Separators {
     lines: Box<[u16; WINDOW_BYTES + SLACK]>,
     field_count: usize,
     line_count: usize,
+    /// Two separators in a row, and whether the last byte was one.
+    doubled: u64,
+    after_one: u64,
 }
 
 /// What stands before the first field: the position before the text.
@@ -30,6 +33,8 @@ impl Separators {
             lines: Box::new([0; WINDOW_BYTES + SLACK]),
             field_count: 0,
             line_count: 0,
+            doubled: 0,
+            after_one: 1,
         }
     }
 
@@ -61,6 +66,13 @@ impl Separators {
         &self.fields[..=self.field_count]
     }
 
+    /// The positions from the `nth` on, however many there are.
+    #[inline]
+    pub(super) fn fields_from(&self, nth: usize) -> &[u16; SLACK] {
+        const NOTHING: [u16; SLACK] = [0; SLACK];
+        self.fields.get(nth..).and_then(<[u16]>::first_chunk).unwrap_or(&NOTHING)
+    }
+
     /// All positions of line feeds, in order.
     #[inline]
     pub(super) fn lines(&self) -> &[u16] {
@@ -70,6 +82,21 @@ impl Separators {
     #[inline]
     pub(super) fn begin(&mut self) {
         (self.field_count, self.line_count) = (0, 0);
+        // A window begins a line: a separator there is one after another.
+        (self.doubled, self.after_one) = (0, 1);
+    }
+
+    /// Whether no field is empty: no two separators stand in a row.
+    #[inline]
+    pub(super) fn are_single(&self) -> bool {
+        self.doubled == 0
+    }
+
+    /// Watches for separators in a row.
+    #[inline]
+    pub(super) fn note_doubled(&mut self, mask: u64) {
+        self.doubled |= mask & (mask << 1 | self.after_one);
+        self.after_one = mask >> 63;
     }
 
     /// Takes the line feeds of the 64 bytes at `at`.
@@ -90,15 +117,19 @@ impl Separators {
     /// Takes the ends of fields in the 64 bytes at `at`.
     #[inline]
     pub(super) fn note_fields(&mut self, at: usize, mut mask: u64) {
+        self.note_doubled(mask);
         let count = mask.count_ones() as usize;
-        let mut nth = 0;
-        while nth < count {
-            let room = self.room();
-            for place in &mut room[nth..(nth + 8).min(SLACK)] {
+        // Nearly always few enough: writing what may be no position costs less than asking for each.
+        let room = self.room();
+        for place in &mut room[..12] {
+            *place = position(at, mask);
+            mask &= mask.wrapping_sub(1);
+        }
+        if mask != 0 {
+            for place in &mut room[12..] {
                 *place = position(at, mask);
                 mask &= mask.wrapping_sub(1);
             }
-            nth += 8;
         }
         self.advance(count);
     }
@@ -155,6 +186,9 @@ mod tests {
                 prop_assert_eq!(&found, &fields);
                 let found: Vec<_> = separators.lines().iter().map(|at| usize::from(*at)).collect();
                 prop_assert_eq!(&found, &lines);
+                let mut before = Some(0);
+                let doubled = fields.iter().any(|at| before.replace(at + 1) == Some(*at));
+                prop_assert_eq!(separators.are_single(), !doubled);
             }
         }
     }

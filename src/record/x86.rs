@@ -12,6 +12,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
+use super::plain::{Arithmetic, EIGHT_DIGITS, LIMITS};
 use super::separators::{SLACK, Separators, WINDOW_BYTES};
 
 /// What this processor can do beyond the baseline.
@@ -68,6 +69,14 @@ fn block(text: &[u8], at: usize) -> [u8; 64] {
     })
 }
 
+/// Sets the text after this on its way from memory: what was inflated a moment ago has left the nearer caches.
+#[inline]
+fn prefetch(text: &[u8], at: usize) {
+    const AHEAD: usize = 1024;
+    // SAFETY: only a hint, which never faults, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(text.as_ptr().wrapping_add(at + AHEAD).cast()) };
+}
+
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn find_avx2(text: &[u8], into: &mut Separators) {
     let (space, line_feed) = (_mm256_set1_epi8(0x20), _mm256_set1_epi8(0x0a));
@@ -76,6 +85,7 @@ fn find_avx2(text: &[u8], into: &mut Separators) {
     let mut at = 0;
     while at < text.len() {
         let bytes = block(text, at);
+        prefetch(text, at);
         // SAFETY: both halves of 64 bytes.
         let (low, high) = unsafe {
             let halves = bytes.as_ptr().cast::<__m256i>();
@@ -112,11 +122,13 @@ fn find_avx512(text: &[u8], into: &mut Separators) {
     let mut at = 0;
     while at < text.len() {
         let bytes = block(text, at);
+        prefetch(text, at);
         // SAFETY: 64 bytes.
         let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
         let lines = _mm512_cmpeq_epi8_mask(bytes, line_feed);
         let fields = _mm512_cmpeq_epi8_mask(bytes, space) | lines;
         into.note_lines(at, lines);
+        into.note_doubled(fields);
         let found = _mm512_maskz_compress_epi8(fields, positions);
         #[expect(clippy::cast_possible_truncation, reason = "a window is shorter than 64 KiB")]
         let base = _mm512_set1_epi16((at as u16).cast_signed());
@@ -184,31 +196,118 @@ const fn shapes() -> [Shape; 256] {
     shapes
 }
 
-/// Reads the IPv4 address in the first `length` of these bytes; not zero in the second place when they are none.
+/// Several fields at once, with the instructions of [`Level::Avx2`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Avx2;
+
+impl Arithmetic for Avx2 {
+    #[inline]
+    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
+        with_avx2!(addresses(texts, lengths))
+    }
+
+    #[inline]
+    fn numbers(self, texts: [u64; 8]) -> ([u32; 8], u64) {
+        with_avx2!(numbers(texts))
+    }
+
+    #[inline]
+    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
+        with_avx2!(same(a, b, length))
+    }
+}
+
+/// Two texts of 16 bytes side by side.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn ipv4(bytes: &[u8; 16], length: usize) -> (u32, u64) {
-    // SAFETY: 16 bytes.
-    let text = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
-    let dots = _mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(0x2e))).cast_unsigned();
-    let end = 1_u32 << (length & 31);
-    let key = dots & end.wrapping_sub(1) | end;
-    let shape = &SHAPES[shape_place(key)];
+fn side_by_side(low: &[u8; 16], high: &[u8; 16]) -> __m256i {
     // SAFETY: 16 bytes each.
-    let (moves, leading) = unsafe {
-        (_mm_load_si128(shape.moves.as_ptr().cast()), _mm_load_si128(shape.leading.as_ptr().cast()))
+    unsafe { _mm256_loadu2_m128i(high.as_ptr().cast(), low.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn addresses(texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
+    let text = side_by_side(texts[0], texts[1]);
+    let dots = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8(0x2e))).cast_unsigned();
+    let key = |dots: u32, length: usize| {
+        let end = 1_u32 << (length & 31);
+        dots & end.wrapping_sub(1) | end
     };
-    let digits = _mm_shuffle_epi8(_mm_sub_epi8(text, _mm_set1_epi8(0x30)), moves);
-    let no_digit = _mm_subs_epu8(digits, _mm_set1_epi8(9));
-    let leading_zero = _mm_and_si128(_mm_cmpeq_epi8(digits, _mm_setzero_si128()), leading);
-    let pairs = _mm_maddubs_epi16(digits, _mm_set1_epi32(0x010a_6400));
-    let octets = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
-    let too_large = _mm_cmpgt_epi32(octets, _mm_set1_epi32(255));
-    let wrong = _mm_or_si128(_mm_or_si128(no_digit, leading_zero), too_large);
-    let packed = _mm_shuffle_epi8(octets, _mm_set1_epi32(0x0004_080c));
-    let address = _mm_cvtsi128_si32(packed).cast_unsigned();
-    let right = _mm_testz_si128(wrong, wrong) == 1 && shape.key == key;
-    (address, u64::from(!right))
+    let (first, second) = (key(dots & 0xffff, lengths[0]), key(dots >> 16, lengths[1]));
+    let shapes = [&SHAPES[shape_place(first)], &SHAPES[shape_place(second)]];
+    let moves = side_by_side(&shapes[0].moves, &shapes[1].moves);
+    let leading = side_by_side(&shapes[0].leading, &shapes[1].leading);
+    let digits = _mm256_shuffle_epi8(_mm256_sub_epi8(text, _mm256_set1_epi8(0x30)), moves);
+    let no_digit = _mm256_subs_epu8(digits, _mm256_set1_epi8(9));
+    let leading_zero = _mm256_and_si256(_mm256_cmpeq_epi8(digits, _mm256_setzero_si256()), leading);
+    let pairs = _mm256_maddubs_epi16(digits, _mm256_set1_epi32(0x010a_6400));
+    let octets = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    let too_large = _mm256_cmpgt_epi32(octets, _mm256_set1_epi32(255));
+    let wrong = _mm256_or_si256(_mm256_or_si256(no_digit, leading_zero), too_large);
+    let packed = _mm256_shuffle_epi8(octets, _mm256_set1_epi32(0x0004_080c));
+    let addresses = [_mm256_extract_epi32::<0>(packed), _mm256_extract_epi32::<4>(packed)];
+    let right = _mm256_testz_si256(wrong, wrong) == 1 && shapes[0].key == first && shapes[1].key == second;
+    (addresses.map(i32::cast_unsigned), u64::from(!right))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
+    let words = texts.map(u64::cast_signed);
+    let early = _mm256_setr_epi64x(words[0], words[1], words[2], words[3]);
+    let late = _mm256_setr_epi64x(words[4], words[5], words[6], words[7]);
+    // All bytes up to the last space.
+    let up_to_space = |text: __m256i| {
+        let space = _mm256_cmpeq_epi8(text, _mm256_set1_epi8(0x20));
+        let two = _mm256_or_si256(space, _mm256_srli_epi64::<8>(space));
+        let four = _mm256_or_si256(two, _mm256_srli_epi64::<16>(two));
+        _mm256_or_si256(four, _mm256_srli_epi64::<32>(four))
+    };
+    let digits = |text: __m256i, cover: __m256i| {
+        _mm256_andnot_si256(cover, _mm256_sub_epi8(text, _mm256_set1_epi8(0x30)))
+    };
+    let (early_cover, late_cover) = (up_to_space(early), up_to_space(late));
+    let (early, late) = (digits(early, early_cover), digits(late, late_cover));
+    let nine = _mm256_set1_epi8(9);
+    let no_digit = _mm256_or_si256(_mm256_subs_epu8(early, nine), _mm256_subs_epu8(late, nine));
+    // Where a space is needed, the lowest byte is covered.
+    let early_open = _mm256_cmpeq_epi64(early_cover, _mm256_setzero_si256());
+    let late_open = _mm256_cmpeq_epi64(late_cover, _mm256_setzero_si256());
+    let needs = |at: usize| if EIGHT_DIGITS[at] { 0 } else { -1 };
+    let early_needs = _mm256_setr_epi64x(needs(0), needs(1), needs(2), needs(3));
+    let late_needs = _mm256_setr_epi64x(needs(4), needs(5), needs(6), needs(7));
+    let open = _mm256_or_si256(
+        _mm256_and_si256(early_open, early_needs),
+        _mm256_and_si256(late_open, late_needs),
+    );
+    let tens = _mm256_set1_epi16(0x010a);
+    let hundreds = _mm256_set1_epi32(0x0001_0064);
+    let fours = |digits| _mm256_madd_epi16(_mm256_maddubs_epi16(digits, tens), hundreds);
+    // Each half of the register holds two of the early numbers and two of the late ones.
+    let packed = _mm256_packus_epi32(fours(early), fours(late));
+    let values = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x0001_2710));
+    let limit = |at: usize| LIMITS[at].cast_signed();
+    let limits = _mm256_setr_epi32(
+        limit(0), limit(1), limit(4), limit(5), limit(2), limit(3), limit(6), limit(7),
+    );
+    let too_large = _mm256_cmpgt_epi32(values, limits);
+    let wrong = _mm256_or_si256(_mm256_or_si256(no_digit, open), too_large);
+    let right = _mm256_testz_si256(wrong, wrong) == 1;
+    let mut mixed = [0_u32; 8];
+    // SAFETY: 32 bytes.
+    unsafe { _mm256_storeu_si256(mixed.as_mut_ptr().cast(), values) };
+    let [a, b, e, f, c, d, g, h] = mixed;
+    ([a, b, c, d, e, f, g, h], u64::from(!right))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn same(a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
+    // SAFETY: 16 bytes each.
+    let (a, b) = unsafe { (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast())) };
+    let differs = !_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)).cast_unsigned();
+    differs & ((1_u32 << (length & 31)) - 1) == 0
 }
 
 /// Calls a function that wants the instructions of [`Level::Avx2`]; the caller has asked [`level`].
@@ -232,12 +331,19 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Option<Ipv4Addr> {
+    use crate::record::plain::Portable;
+
+    fn sixteen(text: &str) -> [u8; 16] {
         let mut bytes = [b' '; 16];
         let length = text.len().min(16);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        let (address, wrong) = with_avx2!(ipv4(&bytes, text.len()));
-        (wrong == 0 && text.len() < 16).then(|| Ipv4Addr::from(address))
+        bytes
+    }
+
+    fn read(text: &str) -> Option<Ipv4Addr> {
+        let ([_, address], wrong) =
+            Avx2.addresses([b"10.0.0.1 follows", &sixteen(text)], [8, text.len()]);
+        (wrong == 0).then(|| Ipv4Addr::from(address))
     }
 
     proptest! {
@@ -255,6 +361,35 @@ mod tests {
             if level() >= Level::Avx2 {
                 let address = Ipv4Addr::from(bits);
                 prop_assert_eq!(read(&address.to_string()), Some(address));
+            }
+        }
+
+        #[test]
+        fn numbers_are_the_portable_ones(
+            texts in proptest::array::uniform8(
+                prop_oneof![6 => " [0-9]{1,7}", 2 => "[0-9]{7,9}", 1 => "[ 0-9a-]{1,8}", 1 => " [0-9]{1,3}", 1 => "\\PC{1,4}"]),
+        ) {
+            let words = texts.map(|text| {
+                let padded = format!("OK 17 eni-{text}");
+                padded.as_bytes().last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+            });
+            if level() >= Level::Avx2 {
+                let ((numbers, wrong), (expected, expected_wrong)) = (Avx2.numbers(words), Portable.numbers(words));
+                prop_assert_eq!(wrong, expected_wrong);
+                if wrong == 0 {
+                    prop_assert_eq!(numbers, expected);
+                }
+            }
+        }
+
+        #[test]
+        fn texts_are_compared_over_their_length(
+            a in "[01.]{16}", b in "[01.]{16}", common in 0..16_usize, length in 0..16_usize,
+        ) {
+            let b = format!("{}{}", &a[..common], &b[common..]);
+            if level() >= Level::Avx2 {
+                let (a, b) = (sixteen(&a), sixteen(&b));
+                prop_assert_eq!(Avx2.same(&a, &b, length), Portable.same(&a, &b, length));
             }
         }
     }

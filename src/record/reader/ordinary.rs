@@ -3,26 +3,28 @@
 use memchr::memchr;
 
 use super::{LineReader, Sink};
-use crate::record::plain::{Fields, LOOKAHEAD_BYTES, Layout, ipv4};
-use crate::record::separators::Separators;
+use crate::record::plain::{Arithmetic, BEFORE_BYTES, Fields, Layout, Portable, VIEW_BYTES, View};
+use crate::record::separators::{Separators, WINDOW_BYTES};
 #[cfg(target_arch = "x86_64")]
 use crate::record::x86;
 
 impl LineReader {
     /// Takes lines in a row, each with its line feed but perhaps the last one; the first has this number, from 1.
-    pub fn lines(&mut self, text: &[u8], first_line: u64, sink: &mut impl Sink) {
+    /// Gives the number of the line that follows.
+    pub fn lines(&mut self, text: &[u8], first_line: u64, sink: &mut impl Sink) -> u64 {
         let (mut at, mut number) = (0, first_line);
         while at < text.len() {
             if self.is_ordinary() {
                 at += self.ordinary_lines(&text[at..], &mut number, sink);
             }
             // What ended the run: the last line, a long one, the first in another format.
-            let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) else { return };
+            let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) else { break };
             let length = memchr(b'\n', rest).unwrap_or(rest.len());
             self.line(number, &rest[..length], sink);
             at += length + 1;
             number += 1;
         }
+        number
     }
 
     /// Whether lines can be expected to be ordinary records.
@@ -38,13 +40,13 @@ impl LineReader {
         if x86::level() >= x86::Level::Avx2 {
             return x86::with_avx2!(self.ordinary_lines_avx2(text, number, sink));
         }
-        self.run(text, number, sink, ipv4)
+        self.run(text, number, sink, Portable)
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn ordinary_lines_avx2(&mut self, text: &[u8], number: &mut u64, sink: &mut impl Sink) -> usize {
-        self.run(text, number, sink, |bytes, length| x86::ipv4(bytes, length))
+        self.run(text, number, sink, x86::Avx2)
     }
 
     /// Reads lines as long as they are whole and in the same format; gives the bytes read.
@@ -55,19 +57,30 @@ impl LineReader {
         text: &[u8],
         number: &mut u64,
         sink: &mut impl Sink,
-        ipv4: impl Fn(&[u8; 16], usize) -> (u32, u64) + Copy,
+        arithmetic: impl Arithmetic,
     ) -> usize {
         let Some(layout) = self.layout else { return 0 };
-        let mut separators = self.separators.take().unwrap_or_else(Separators::new);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         let mut at = 0;
-        loop {
-            let (read, goes_on) = self.window(&text[at..], &layout, &mut separators, number, sink, ipv4);
+        while at < text.len() {
+            let length = (text.len() - at).min(WINDOW_BYTES);
+            let view = match at.checked_sub(BEFORE_BYTES).and_then(|from| text[from..].first_chunk()) {
+                Some(view) => view,
+                None => {
+                    // At both ends of a text some of what is around it is not there.
+                    scratch.view[BEFORE_BYTES..BEFORE_BYTES + length].copy_from_slice(&text[at..at + length]);
+                    &*scratch.view
+                }
+            };
+            scratch.separators.find(&view[BEFORE_BYTES..BEFORE_BYTES + length]);
+            let lines = Lines { text: &text[at..at + length], view, separators: &scratch.separators };
+            let (read, goes_on) = self.window(&lines, &layout, number, sink, arithmetic);
             at += read;
-            if !goes_on || read == 0 || at >= text.len() {
+            if !goes_on || read == 0 {
                 break;
             }
         }
-        self.separators = Some(separators);
+        self.scratch = Some(scratch);
         at
     }
 
@@ -76,25 +89,24 @@ impl LineReader {
     #[inline(always)]
     fn window(
         &mut self,
-        text: &[u8],
+        lines: &Lines<'_>,
         layout: &Layout,
-        separators: &mut Separators,
         number: &mut u64,
         sink: &mut impl Sink,
-        ipv4: impl Fn(&[u8; 16], usize) -> (u32, u64) + Copy,
+        arithmetic: impl Arithmetic,
     ) -> (usize, bool) {
-        separators.find(text);
-        let (fields, lines) = (separators.fields(), separators.lines());
+        let Lines { text, view, separators } = *lines;
+        let fields = separators.fields();
+        let may_be_ordinary = separators.are_single();
         let wants_version_2 = self.default_without_header;
         let formats = self.formats_reported;
+        let mut common = self.common;
         let (mut begin, mut field) = (0, 0);
-        for line_end in lines {
+        for line_end in separators.lines() {
             let end = usize::from(*line_end);
             let has_all_columns = fields.get(field + layout.columns) == Some(line_end);
-            let can_look_ahead = end + LOOKAHEAD_BYTES <= text.len();
-            let record = if has_all_columns && can_look_ahead {
-                let ends = &fields[field..=field + layout.columns];
-                Fields { text, ends }.read(layout, ipv4)
+            let record = if has_all_columns && may_be_ordinary {
+                Fields { view, ends: separators.fields_from(field) }.read(layout, &mut common, arithmetic)
             } else {
                 None
             };
@@ -110,6 +122,7 @@ impl LineReader {
                     }
                     if formats != self.formats_reported || !self.is_ordinary() {
                         *number += 1;
+                        self.common = common;
                         return (end + 1, false);
                     }
                 }
@@ -117,6 +130,27 @@ impl LineReader {
             begin = end + 1;
             *number += 1;
         }
+        self.common = common;
         (begin, true)
+    }
+}
+
+/// A window of text, what surrounds it, and what separates its fields.
+struct Lines<'a> {
+    text: &'a [u8],
+    view: &'a View,
+    separators: &'a Separators,
+}
+
+/// Room that is used again for every window.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    separators: Separators,
+    view: Box<View>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { separators: Separators::new(), view: Box::new([0; VIEW_BYTES]) }
     }
 }
