@@ -9,14 +9,22 @@ use crate::net::Direction;
 use crate::record::{PlainRecord, Token};
 
 /// Interfaces kept: more than commonly share an object.
-const SLOTS: usize = 1024;
+const MOST: usize = 4096;
+
+/// Places by name, twice as many and more: hardly two names want the same one.
+const PLACES: usize = 16 * 1024;
+
+/// Places looked at for one name.
+const TRIES: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Familiar {
+    /// Where each name's slot is, plus one; 0 for none.
+    places: Vec<u16>,
     slots: Vec<Slot>,
     /// What each slot's interface is, as the last batch that met it knew it.
-    interfaces: Vec<Option<Interface>>,
+    interfaces: Vec<Interface>,
     /// The current batch; numbers are valid in one batch only.
     batch: u32,
 }
@@ -63,17 +71,17 @@ impl Id {
     }
 
     #[inline]
-    fn slot(self) -> usize {
+    fn place(self) -> usize {
         // The ids of one account differ in all their digits: the last eight are as good as any.
-        #[expect(clippy::cast_possible_truncation, reason = "ten bits are left")]
+        #[expect(clippy::cast_possible_truncation, reason = "fourteen bits are left")]
         let digits = (self.ends.1 >> 64) as u64;
-        (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
+        (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
     }
 }
 
 impl Default for Familiar {
     fn default() -> Self {
-        Self { slots: Vec::new(), interfaces: Vec::new(), batch: 1 }
+        Self { places: vec![0; PLACES + TRIES], slots: Vec::new(), interfaces: Vec::new(), batch: 1 }
     }
 }
 
@@ -86,15 +94,27 @@ impl Familiar {
         }
     }
 
+    /// The slot of a name, or the place where it would be.
+    #[expect(clippy::inline_always, reason = "as for find")]
+    #[inline(always)]
+    fn slot(&self, name: Id) -> Result<usize, Option<usize>> {
+        for place in name.place()..name.place() + TRIES {
+            let known = usize::from(self.places[place]);
+            match self.slots.get(known.wrapping_sub(1)) {
+                Some(slot) if slot.name == name => return Ok(known - 1),
+                Some(_) => {}
+                None => return Err(Some(place)),
+            }
+        }
+        Err(None)
+    }
+
     /// The number and the name's hash of an interface about which the record says nothing new.
     #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
-        let name = Id::of(record.interface_id);
-        let slot = self.slots.get(name.slot())?;
-        // An id that is not kept equals no other one: the batch of an empty slot is none.
+        let slot = &self.slots[self.slot(Id::of(record.interface_id)).ok()?];
         let known = slot.batch == self.batch
-            && slot.name == name
             && record.subnet_id.is_none_or(|id| slot.subnet_id == Id::of(id) && slot.subnet_id != NO_ID)
             && record.vpc_id.is_none_or(|id| slot.vpc_id == Id::of(id) && slot.vpc_id != NO_ID)
             && slot.says_nothing_new(record);
@@ -103,9 +123,8 @@ impl Familiar {
 
     /// What an earlier batch knew of the interface, if this one has not met it yet.
     pub(super) fn return_of(&self, record: &PlainRecord<'_>) -> Option<Interface> {
-        let name = Id::of(record.interface_id);
-        let (slot, interface) = (self.slots.get(name.slot())?, self.interfaces.get(name.slot())?);
-        if slot.name == name && slot.batch != self.batch { interface.clone() } else { None }
+        let at = self.slot(Id::of(record.interface_id)).ok()?;
+        (self.slots[at].batch != self.batch).then(|| self.interfaces[at].clone())
     }
 
     /// Remembers an interface as the current batch knows it.
@@ -117,27 +136,7 @@ impl Familiar {
         interface: &Interface,
     ) {
         let name = Id::of(record.interface_id);
-        if name == NO_ID {
-            return;
-        }
-        if self.slots.is_empty() {
-            let empty = Slot {
-                batch: 0,
-                index,
-                name_hash,
-                name: NO_ID,
-                subnet_id: NO_ID,
-                vpc_id: NO_ID,
-                own: Common::Unseen,
-            };
-            self.slots.resize(SLOTS, empty);
-            self.interfaces.resize(SLOTS, None);
-        }
-        let (slot, known) = (&mut self.slots[name.slot()], &mut self.interfaces[name.slot()]);
-        if known.as_ref() != Some(interface) {
-            *known = Some(interface.clone());
-        }
-        *slot = Slot {
+        let slot = Slot {
             batch: self.batch,
             index,
             name_hash,
@@ -146,6 +145,20 @@ impl Familiar {
             vpc_id: Id::of_known(interface.vpc_id.as_deref()),
             own: interface.own_address.common_v4(),
         };
+        match self.slot(name) {
+            Ok(at) => {
+                self.slots[at] = slot;
+                if self.interfaces[at] != *interface {
+                    self.interfaces[at] = interface.clone();
+                }
+            }
+            Err(Some(place)) if self.slots.len() < MOST && name != NO_ID => {
+                self.slots.push(slot);
+                self.interfaces.push(interface.clone());
+                self.places[place] = u16::try_from(self.slots.len()).unwrap_or(0);
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -155,17 +168,26 @@ impl Slot {
     #[inline(always)]
     fn says_nothing_new(&self, record: &PlainRecord<'_>) -> bool {
         let (source, destination) = (record.srcaddr, record.dstaddr);
-        match (self.own, record.flow_direction) {
-            (Common::One(own), None) => own == source || own == destination,
-            (Common::One(own), Some(Direction::Egress)) => own == source,
-            (Common::One(own), Some(Direction::Ingress)) => own == destination,
-            (Common::Two(a, b), None) => {
+        if let Common::One(own) = self.own {
+            return match record.flow_direction {
+                None => (own == source) | (own == destination),
+                Some(Direction::Egress) => own == source,
+                Some(Direction::Ingress) => own == destination,
+            };
+        }
+        self.says_nothing_new_beyond(source, destination, record.flow_direction)
+    }
+
+    #[inline(never)]
+    fn says_nothing_new_beyond(&self, source: u32, destination: u32, direction: Option<Direction>) -> bool {
+        match self.own {
+            Common::Two(a, b) if direction.is_none() => {
                 source != destination
                     && (a == source || a == destination)
                     && (b == source || b == destination)
             }
-            (Common::None, _) => true,
-            (Common::Unseen | Common::Two(..), _) => false,
+            Common::None => true,
+            Common::One(_) | Common::Two(..) | Common::Unseen => false,
         }
     }
 }

@@ -136,6 +136,9 @@ pub struct Gatherer<'a> {
     last: Option<InterfaceIndex>,
     hasher: FixedState,
     familiar: Familiar,
+    /// From the first `start` to the last `end` of the rows taken as usual.
+    first_start: i64,
+    last_end: i64,
     /// Unix seconds that a record's `end` and `start` lie between for it to count; nothing when there are filters.
     counts_between: Option<(i64, i64)>,
 }
@@ -153,6 +156,8 @@ impl<'a> Gatherer<'a> {
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
             familiar: Familiar::default(),
+            first_start: i64::MAX,
+            last_end: i64::MIN,
             counts_between: (!selection.has_filters()).then(|| {
                 let (since, until) = (selection.since, selection.until);
                 (since.map_or(i64::MIN, |since| since.0), until.map_or(i64::MAX, |until| until.0))
@@ -167,6 +172,12 @@ impl<'a> Gatherer<'a> {
 
     /// The rows so far; the next ones go into `empty`, whose memory is used again.
     pub fn exchange(&mut self, empty: Batch) -> Batch {
+        if self.first_start <= self.last_end {
+            let span = Span { start: Timestamp(self.first_start), end: Timestamp(self.last_end) };
+            self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
+            self.note_start(span);
+            (self.first_start, self.last_end) = (i64::MAX, i64::MIN);
+        }
         self.by_name.clear();
         self.name_hashes.clear();
         self.familiar.begin();
@@ -330,9 +341,8 @@ impl<'a> Gatherer<'a> {
         let Some(row) = row.compact() else { return false };
         self.batch.accepted.push(row);
         self.batch.accepted_identities.push(hasher.finish());
-        let span = Span { start: Timestamp(start), end: Timestamp(end) };
-        self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
-        self.note_start(span);
+        self.first_start = self.first_start.min(start);
+        self.last_end = self.last_end.max(end);
         true
     }
 

@@ -10,21 +10,17 @@ use std::net::Ipv4Addr;
 use super::field::Field;
 use super::format::LogFormat;
 use super::scan::octet;
-use super::separators::WINDOW_BYTES;
 use super::{Action, FlowRecord, LogStatus};
 use crate::net::{Direction, Protocol, TcpFlags, Timestamp};
 
 /// Bytes in front of a window of text that may be looked at while its fields are read.
 pub(super) const BEFORE_BYTES: usize = 16;
 
-/// Bytes behind it of which some may be looked at.
-pub(super) const BEHIND_BYTES: usize = WINDOW_BYTES;
-
-/// A window of text with bytes around it: so many that no position of 15 bits needs a check.
+/// A window of text with bytes around it: so many that no position of 16 bits needs a check.
 pub(super) type View = [u8; VIEW_BYTES];
 
 /// Bytes of a view.
-pub(super) const VIEW_BYTES: usize = BEFORE_BYTES + WINDOW_BYTES + BEHIND_BYTES;
+pub(super) const VIEW_BYTES: usize = BEFORE_BYTES + 64 * 1024 + 16;
 
 /// The most columns that are read this way; AWS documents 54.
 const MAX_COLUMNS: usize = 63;
@@ -89,36 +85,36 @@ impl<'a> PlainRecord<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Token<'a> {
     view: &'a View,
-    at: usize,
-    length: usize,
+    at: u16,
+    length: u16,
 }
 
 impl<'a> Token<'a> {
     /// The text.
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
-        let from = BEFORE_BYTES + self.at;
-        self.view.get(from..from + self.length).unwrap_or_default()
+        let from = BEFORE_BYTES + usize::from(self.at);
+        self.view.get(from..from + usize::from(self.length)).unwrap_or_default()
     }
 
     /// Its length in bytes.
     #[inline]
     #[must_use]
     pub fn length(self) -> usize {
-        self.length
+        usize::from(self.length)
     }
 
     /// The first and the last sixteen bytes, of a text that has as many.
     #[inline]
     #[must_use]
     pub fn both_ends(self) -> (u128, u128) {
-        let from = |at| u128::from_le_bytes(*sixteen(self.view, at));
-        (from(self.at), from((self.at + self.length).wrapping_sub(16)))
+        let end = self.at.wrapping_add(self.length);
+        (u128::from_le_bytes(*sixteen(self.view, self.at)), u128::from_le_bytes(*sixteen_before(self.view, end)))
     }
 }
 
 /// In which column each field of an ordinary record stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) columns: usize,
     version: Option<usize>,
@@ -141,6 +137,30 @@ pub(super) struct Layout {
     flow_direction: Option<usize>,
     reject_reason: Option<usize>,
 }
+
+/// The layout of the default format: what is known beforehand need not be looked up for every field.
+pub(super) const DEFAULT_LAYOUT: Layout = Layout {
+    columns: 14,
+    version: Some(0),
+    interface_id: 2,
+    srcaddr: 3,
+    dstaddr: 4,
+    srcport: 5,
+    dstport: 6,
+    protocol: 7,
+    packets: 8,
+    bytes: 9,
+    start: 10,
+    end: 11,
+    action: 12,
+    log_status: 13,
+    subnet_id: None,
+    vpc_id: None,
+    packet_addresses: None,
+    tcp_flags: None,
+    flow_direction: None,
+    reject_reason: None,
+};
 
 impl Layout {
     /// `None` for a format whose records are never ordinary: a needed column is missing or there twice, or begins the
@@ -199,14 +219,14 @@ impl Layout {
 /// What is done to several fields at once, on this processor or on any.
 pub(super) trait Arithmetic: Copy {
     /// Two IPv4 addresses, each in the first bytes of its text; not zero in the second place when one of them is none.
-    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64);
+    fn addresses(self, first: Text<'_>, second: Text<'_>) -> ([u32; 2], u64);
 
     /// Numbers that end at the last byte of each word, a space before them; not zero in the second place when one of
     /// them is none, lacks the space without being one of [`EIGHT_DIGITS`], or is above its limit.
     fn numbers(self, texts: [u64; 8]) -> ([u32; 8], u64);
 
-    /// Whether two texts have this many bytes in common.
-    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool;
+    /// Whether two texts of at most 15 bytes are the same.
+    fn same(self, a: Text<'_>, b: Text<'_>) -> bool;
 }
 
 /// Where each number stands among the eight.
@@ -234,12 +254,20 @@ pub(super) struct Common {
     /// The first two digits of ten that a moment has, with the space before them.
     century: u32,
     seconds: u32,
+    /// The version and the space behind it, and which bytes that are.
+    version: u32,
+    version_mask: u32,
 }
 
 impl Default for Common {
     fn default() -> Self {
-        // 1.7 · 10⁹ seconds: November 2023 to January 2027.
-        Self { century: u32::from_le_bytes(*b"\0 17"), seconds: 1_700_000_000 }
+        Self {
+            // 1.7 · 10⁹ seconds: November 2023 to January 2027.
+            century: u32::from_le_bytes(*b"\0 17"),
+            seconds: 1_700_000_000,
+            version: u32::from_le_bytes(*b"2 \0\0"),
+            version_mask: 0xffff,
+        }
     }
 }
 
@@ -276,29 +304,25 @@ impl<'a> Fields<'a, '_> {
         let (_, length) = self.place(layout.bytes);
         unusual |= u64::from(length > 8);
 
-        let (source, source_length) = self.text(layout.srcaddr);
-        let (destination, destination_length) = self.text(layout.dstaddr);
-        let lengths = [source_length, destination_length];
-        let ([srcaddr, dstaddr], wrong) = arithmetic.addresses([source, destination], lengths);
+        let (source, destination) = (self.text(layout.srcaddr), self.text(layout.dstaddr));
+        let ([srcaddr, dstaddr], wrong) = arithmetic.addresses(source, destination);
         unusual |= wrong;
-        let packet_addresses = layout.packet_addresses.map(|columns| {
-            let (packet_source, length) = self.text(columns.0);
-            let same_source =
-                length == source_length && arithmetic.same(packet_source, source, length & 15);
-            let (packet_destination, other_length) = self.text(columns.1);
-            let same_destination = other_length == destination_length
-                && arithmetic.same(packet_destination, destination, other_length & 15);
-            if same_source && same_destination {
-                return (srcaddr, dstaddr);
+        let mut packet_addresses = None;
+        if let Some((source_column, destination_column)) = layout.packet_addresses {
+            let (packet_source, packet_destination) = (self.text(source_column), self.text(destination_column));
+            // Mostly the same text once more.
+            let same = arithmetic.same(packet_source, source) & arithmetic.same(packet_destination, destination);
+            packet_addresses = Some((srcaddr, dstaddr));
+            if !same {
+                let ([source, destination], wrong) =
+                    arithmetic.addresses(packet_source, packet_destination);
+                unusual |= wrong;
+                packet_addresses = Some((source, destination));
             }
-            let texts = [packet_source, packet_destination];
-            let ([source, destination], wrong) = arithmetic.addresses(texts, [length, other_length]);
-            unusual |= wrong;
-            (source, destination)
-        });
+        }
 
         let centuries = (self.century(layout.start), self.century(layout.end));
-        if centuries != (common.century, common.century) && !common.turns(centuries) {
+        if centuries != (common.century, common.century) && !common.turns_century(centuries) {
             return None;
         }
         let (start, end) =
@@ -306,28 +330,43 @@ impl<'a> Fields<'a, '_> {
         unusual |= u64::from(end < start);
 
         let action = self.last_eight(layout.action) >> 8;
-        let rejected = action != u64::from_le_bytes(*b" ACCEPT\0");
-        unusual |= u64::from(rejected && action != u64::from_le_bytes(*b" REJECT\0"));
+        let mut rejected = false;
+        if action != u64::from_le_bytes(*b" ACCEPT\0") {
+            rejected = true;
+            unusual |= action ^ u64::from_le_bytes(*b" REJECT\0");
+        }
         unusual |= self.last_eight(layout.log_status) >> 40 ^ u64::from_le_bytes(*b" OK\0\0\0\0\0");
         if let Some(column) = layout.version {
-            unusual |= u64::from(!self.is_small_number(column));
+            let version = four(self.view, self.ends[column & MAX_COLUMNS].wrapping_add(1));
+            if version & common.version_mask != common.version && !common.turns_version(version) {
+                return None;
+            }
         }
         if let Some(column) = layout.reject_reason {
             unusual |= self.last_eight(column) >> 48 ^ u64::from_le_bytes(*b" -\0\0\0\0\0\0");
         }
-        let flow_direction = layout.flow_direction.map(|column| {
+        let mut flow_direction = None;
+        if let Some(column) = layout.flow_direction {
             let word = self.last_eight(column);
-            let ingress = word == u64::from_le_bytes(*b" ingress");
-            unusual |= u64::from(!ingress && word >> 8 != u64::from_le_bytes(*b" egress\0"));
-            if ingress { Direction::Ingress } else { Direction::Egress }
-        });
-        let mut token = |column: usize| {
-            let (at, length) = self.place(column);
-            unusual |= u64::from(length < 2);
-            Token { view: self.view, at, length }
-        };
-        let interface_id = token(layout.interface_id);
-        let (subnet_id, vpc_id) = (layout.subnet_id.map(&mut token), layout.vpc_id.map(&mut token));
+            flow_direction = Some(Direction::Egress);
+            if word >> 8 != u64::from_le_bytes(*b" egress\0") {
+                flow_direction = Some(Direction::Ingress);
+                unusual |= word ^ u64::from_le_bytes(*b" ingress");
+            }
+        }
+        let interface_id = self.token(layout.interface_id);
+        unusual |= u64::from(interface_id.length < 2);
+        let (mut subnet_id, mut vpc_id) = (None, None);
+        if let Some(column) = layout.subnet_id {
+            let token = self.token(column);
+            unusual |= u64::from(token.length < 2);
+            subnet_id = Some(token);
+        }
+        if let Some(column) = layout.vpc_id {
+            let token = self.token(column);
+            unusual |= u64::from(token.length < 2);
+            vpc_id = Some(token);
+        }
         (unusual == 0).then_some(PlainRecord {
             interface_id,
             subnet_id,
@@ -348,53 +387,44 @@ impl<'a> Fields<'a, '_> {
         })
     }
 
-    #[inline]
-    fn end(&self, column: usize) -> usize {
-        usize::from(self.ends[(column + 1) & MAX_COLUMNS])
-    }
-
     /// Where a field begins, and its length.
     #[inline]
-    fn place(&self, column: usize) -> (usize, usize) {
+    fn place(&self, column: usize) -> (u16, u16) {
         let at = self.ends[column & MAX_COLUMNS].wrapping_add(1);
-        let length = self.ends[(column + 1) & MAX_COLUMNS].wrapping_sub(at);
-        (usize::from(at), usize::from(length))
+        (at, self.ends[(column + 1) & MAX_COLUMNS].wrapping_sub(at))
+    }
+
+    #[inline]
+    fn token(&self, column: usize) -> Token<'a> {
+        let (at, length) = self.place(column);
+        Token { view: self.view, at, length }
     }
 
     /// The text from the beginning of a field on, and the field's length.
     #[inline]
-    fn text(&self, column: usize) -> (&'a [u8; 16], usize) {
+    fn text(&self, column: usize) -> Text<'a> {
         let (at, length) = self.place(column);
-        (sixteen(self.view, at), length)
+        Text { bytes: sixteen(self.view, at), length: u32::from(length) }
     }
 
     /// The eight bytes that a field ends with, or others before it.
     #[inline]
     fn last_eight(&self, column: usize) -> u64 {
-        eight(self.view, self.end(column).wrapping_sub(8))
+        eight_before(self.view, self.ends[(column + 1) & MAX_COLUMNS])
     }
 
     /// The byte before a moment of ten digits and the first two of them, above a zero.
     #[inline]
     fn century(&self, column: usize) -> u32 {
-        let [.., a, b, c] = eight(self.view, self.end(column).wrapping_sub(16)).to_le_bytes();
-        u32::from_le_bytes([0, a, b, c])
-    }
-
-    /// A number of one or two digits.
-    #[inline]
-    fn is_small_number(&self, column: usize) -> bool {
-        let (at, length) = self.place(column);
-        let [first, second, ..] = eight(self.view, at).to_le_bytes();
-        first.is_ascii_digit() && (length == 1 || length == 2 && second.is_ascii_digit())
+        four_before(self.view, self.ends[(column + 1) & MAX_COLUMNS]) & 0xffff_ff00
     }
 }
 
 impl Common {
-    /// Takes over what a line says that differs from those before it; `false` when it is no two digits, or two different
-    /// ones.
+    /// Takes over the first digits of a line's moments where they differ from those before; `false` when they are no two
+    /// digits, or two different ones.
     #[cold]
-    fn turns(&mut self, (start, end): (u32, u32)) -> bool {
+    fn turns_century(&mut self, (start, end): (u32, u32)) -> bool {
         let [_, space, tens, ones] = start.to_le_bytes();
         if start != end || space != b' ' || !tens.is_ascii_digit() || !ones.is_ascii_digit() {
             return false;
@@ -402,24 +432,66 @@ impl Common {
         let number = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
         // Of 42 · 10⁸ seconds not all fit.
         let Some(seconds) = number.checked_mul(100_000_000).filter(|_| number < 42) else { return false };
-        *self = Self { century: start, seconds };
+        (self.century, self.seconds) = (start, seconds);
+        true
+    }
+
+    /// The same for the version: a number of one or two digits.
+    #[cold]
+    fn turns_version(&mut self, text: u32) -> bool {
+        let [first, second, third, _] = text.to_le_bytes();
+        let mask = match (first.is_ascii_digit(), second, third) {
+            (true, b' ' | b'\n', _) => 0xffff,
+            (true, b'0'..=b'9', b' ' | b'\n') => 0x00ff_ffff,
+            _ => return false,
+        };
+        (self.version, self.version_mask) = (text & mask, mask);
         true
     }
 }
 
+/// A text of at most 15 bytes that is looked at together with what follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a [u8; 16],
+    pub(super) length: u32,
+}
+
 /// Sixteen bytes from a position of a window on.
 #[inline]
-fn sixteen(view: &View, at: usize) -> &[u8; 16] {
+fn sixteen(view: &View, at: u16) -> &[u8; 16] {
     const NOTHING: [u8; 16] = [0; 16];
-    let at = BEFORE_BYTES.wrapping_add(at) & (2 * WINDOW_BYTES - 1);
+    let at = BEFORE_BYTES + usize::from(at);
     view[at..at + 16].first_chunk().unwrap_or(&NOTHING)
 }
 
-/// Eight bytes from a position of a window on.
+/// The sixteen bytes before a position of a window.
 #[inline]
-fn eight(view: &View, at: usize) -> u64 {
-    let at = BEFORE_BYTES.wrapping_add(at) & (2 * WINDOW_BYTES - 1);
+fn sixteen_before(view: &View, at: u16) -> &[u8; 16] {
+    const NOTHING: [u8; 16] = [0; 16];
+    let at = BEFORE_BYTES - 16 + usize::from(at);
+    view[at..at + 16].first_chunk().unwrap_or(&NOTHING)
+}
+
+/// The eight bytes before a position of a window.
+#[inline]
+fn eight_before(view: &View, at: u16) -> u64 {
+    let at = BEFORE_BYTES - 8 + usize::from(at);
     view[at..at + 8].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The four bytes before those.
+#[inline]
+fn four_before(view: &View, at: u16) -> u32 {
+    let at = BEFORE_BYTES - 12 + usize::from(at);
+    view[at..at + 4].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// Four bytes from a position of a window on.
+#[inline]
+fn four(view: &View, at: u16) -> u32 {
+    let at = BEFORE_BYTES + usize::from(at);
+    view[at..at + 4].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 #[inline]
@@ -434,9 +506,9 @@ pub(super) struct Portable;
 
 impl Arithmetic for Portable {
     #[inline]
-    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
-        let (first, wrong) = ipv4(texts[0], lengths[0]);
-        let (second, also_wrong) = ipv4(texts[1], lengths[1]);
+    fn addresses(self, first: Text<'_>, second: Text<'_>) -> ([u32; 2], u64) {
+        let (first, wrong) = ipv4(first);
+        let (second, also_wrong) = ipv4(second);
         ([first, second], wrong | also_wrong)
     }
 
@@ -459,13 +531,14 @@ impl Arithmetic for Portable {
     }
 
     #[inline]
-    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
-        a[..length] == b[..length]
+    fn same(self, a: Text<'_>, b: Text<'_>) -> bool {
+        let length = a.length as usize;
+        a.length == b.length && length < 16 && a.bytes[..length] == b.bytes[..length]
     }
 }
 
-/// The IPv4 address in the first `length` of these bytes; not zero in the second place when they are none.
-fn ipv4(bytes: &[u8; 16], length: usize) -> (u32, u64) {
+/// The IPv4 address that a text is; not zero in the second place when it is none.
+fn ipv4(Text { bytes, length }: Text<'_>) -> (u32, u64) {
     let (mut at, mut address) = (0, 0);
     for part in 0..4 {
         let four = bytes.get(at..).and_then(<[u8]>::first_chunk);
@@ -479,5 +552,5 @@ fn ipv4(bytes: &[u8; 16], length: usize) -> (u32, u64) {
             at += 1;
         }
     }
-    (address, u64::from(at != length))
+    (address, u64::from(at != length as usize))
 }

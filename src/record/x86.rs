@@ -12,7 +12,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::plain::{Arithmetic, EIGHT_DIGITS, LIMITS};
+use super::plain::{Arithmetic, EIGHT_DIGITS, LIMITS, Text};
 use super::separators::{SLACK, Separators, WINDOW_BYTES};
 
 /// What this processor can do beyond the baseline.
@@ -202,8 +202,8 @@ pub(super) struct Avx2;
 
 impl Arithmetic for Avx2 {
     #[inline]
-    fn addresses(self, texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
-        with_avx2!(addresses(texts, lengths))
+    fn addresses(self, first: Text<'_>, second: Text<'_>) -> ([u32; 2], u64) {
+        with_avx2!(addresses(first, second))
     }
 
     #[inline]
@@ -212,8 +212,8 @@ impl Arithmetic for Avx2 {
     }
 
     #[inline]
-    fn same(self, a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
-        with_avx2!(same(a, b, length))
+    fn same(self, a: Text<'_>, b: Text<'_>) -> bool {
+        with_avx2!(same(a, b))
     }
 }
 
@@ -227,14 +227,15 @@ fn side_by_side(low: &[u8; 16], high: &[u8; 16]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn addresses(texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
-    let text = side_by_side(texts[0], texts[1]);
+fn addresses(first: Text<'_>, second: Text<'_>) -> ([u32; 2], u64) {
+    let text = side_by_side(first.bytes, second.bytes);
     let dots = _mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8(0x2e))).cast_unsigned();
-    let key = |dots: u32, length: usize| {
-        let end = 1_u32 << (length & 31);
+    let key = |dots: u32, length: u32| {
+        let end = 1_u32.wrapping_shl(length);
         dots & end.wrapping_sub(1) | end
     };
-    let (first, second) = (key(dots & 0xffff, lengths[0]), key(dots >> 16, lengths[1]));
+    let lengths = (first.length, second.length);
+    let (first, second) = (key(dots & 0xffff, lengths.0), key(dots >> 16, lengths.1));
     let shapes = [&SHAPES[shape_place(first)], &SHAPES[shape_place(second)]];
     let moves = side_by_side(&shapes[0].moves, &shapes[1].moves);
     let leading = side_by_side(&shapes[0].leading, &shapes[1].leading);
@@ -247,7 +248,11 @@ fn addresses(texts: [&[u8; 16]; 2], lengths: [usize; 2]) -> ([u32; 2], u64) {
     let wrong = _mm256_or_si256(_mm256_or_si256(no_digit, leading_zero), too_large);
     let packed = _mm256_shuffle_epi8(octets, _mm256_set1_epi32(0x0004_080c));
     let addresses = [_mm256_extract_epi32::<0>(packed), _mm256_extract_epi32::<4>(packed)];
-    let right = _mm256_testz_si256(wrong, wrong) == 1 && shapes[0].key == first && shapes[1].key == second;
+    let too_long = (lengths.0 | lengths.1) > 15;
+    let right = _mm256_testz_si256(wrong, wrong) == 1
+        && shapes[0].key == first
+        && shapes[1].key == second
+        && !too_long;
     (addresses.map(i32::cast_unsigned), u64::from(!right))
 }
 
@@ -264,23 +269,18 @@ fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
         let four = _mm256_or_si256(two, _mm256_srli_epi64::<16>(two));
         _mm256_or_si256(four, _mm256_srli_epi64::<32>(four))
     };
-    let digits = |text: __m256i, cover: __m256i| {
-        _mm256_andnot_si256(cover, _mm256_sub_epi8(text, _mm256_set1_epi8(0x30)))
+    // Where a space is needed, the lowest byte is below it: else it is made to be no digit.
+    let zero = |at: usize| {
+        let lowest = if EIGHT_DIGITS[at] { 0x30 } else { 0xb0 };
+        i64::from_le_bytes([lowest, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30])
     };
+    let early_zeros = _mm256_setr_epi64x(zero(0), zero(1), zero(2), zero(3));
+    let late_zeros = _mm256_setr_epi64x(zero(4), zero(5), zero(6), zero(7));
     let (early_cover, late_cover) = (up_to_space(early), up_to_space(late));
-    let (early, late) = (digits(early, early_cover), digits(late, late_cover));
+    let early = _mm256_andnot_si256(early_cover, _mm256_sub_epi8(early, early_zeros));
+    let late = _mm256_andnot_si256(late_cover, _mm256_sub_epi8(late, late_zeros));
     let nine = _mm256_set1_epi8(9);
     let no_digit = _mm256_or_si256(_mm256_subs_epu8(early, nine), _mm256_subs_epu8(late, nine));
-    // Where a space is needed, the lowest byte is covered.
-    let early_open = _mm256_cmpeq_epi64(early_cover, _mm256_setzero_si256());
-    let late_open = _mm256_cmpeq_epi64(late_cover, _mm256_setzero_si256());
-    let needs = |at: usize| if EIGHT_DIGITS[at] { 0 } else { -1 };
-    let early_needs = _mm256_setr_epi64x(needs(0), needs(1), needs(2), needs(3));
-    let late_needs = _mm256_setr_epi64x(needs(4), needs(5), needs(6), needs(7));
-    let open = _mm256_or_si256(
-        _mm256_and_si256(early_open, early_needs),
-        _mm256_and_si256(late_open, late_needs),
-    );
     let tens = _mm256_set1_epi16(0x010a);
     let hundreds = _mm256_set1_epi32(0x0001_0064);
     let fours = |digits| _mm256_madd_epi16(_mm256_maddubs_epi16(digits, tens), hundreds);
@@ -292,7 +292,7 @@ fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
         limit(0), limit(1), limit(4), limit(5), limit(2), limit(3), limit(6), limit(7),
     );
     let too_large = _mm256_cmpgt_epi32(values, limits);
-    let wrong = _mm256_or_si256(_mm256_or_si256(no_digit, open), too_large);
+    let wrong = _mm256_or_si256(no_digit, too_large);
     let right = _mm256_testz_si256(wrong, wrong) == 1;
     let mut mixed = [0_u32; 8];
     // SAFETY: 32 bytes.
@@ -303,11 +303,14 @@ fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn same(a: &[u8; 16], b: &[u8; 16], length: usize) -> bool {
+fn same(a: Text<'_>, b: Text<'_>) -> bool {
     // SAFETY: 16 bytes each.
-    let (a, b) = unsafe { (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast())) };
-    let differs = !_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)).cast_unsigned();
-    differs & ((1_u32 << (length & 31)) - 1) == 0
+    let (left, right) = unsafe {
+        (_mm_loadu_si128(a.bytes.as_ptr().cast()), _mm_loadu_si128(b.bytes.as_ptr().cast()))
+    };
+    let equal = _mm_movemask_epi8(_mm_cmpeq_epi8(left, right)).cast_unsigned();
+    // As many as the length, from the first on; of a text that is too long there are not as many.
+    (equal | u32::MAX.wrapping_shl(a.length)) == u32::MAX && (a.length == b.length) && a.length < 16
 }
 
 /// Calls a function that wants the instructions of [`Level::Avx2`]; the caller has asked [`level`].
@@ -341,15 +344,16 @@ mod tests {
     }
 
     fn read(text: &str) -> Option<Ipv4Addr> {
-        let ([_, address], wrong) =
-            Avx2.addresses([b"10.0.0.1 follows", &sixteen(text)], [8, text.len()]);
+        let first = Text { bytes: b"10.0.0.1 follows", length: 8 };
+        let length = u32::try_from(text.len()).expect("short");
+        let ([_, address], wrong) = Avx2.addresses(first, Text { bytes: &sixteen(text), length });
         (wrong == 0).then(|| Ipv4Addr::from(address))
     }
 
     proptest! {
         #[test]
         fn addresses_are_those_of_the_standard_library(
-            text in "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}|[0-9./:a]{1,15}",
+            text in "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}([0-9x]{26,33})?|[0-9./:a]{1,15}",
         ) {
             if level() >= Level::Avx2 {
                 prop_assert_eq!(read(&text), text.parse().ok(), "{}", text);
@@ -384,12 +388,14 @@ mod tests {
 
         #[test]
         fn texts_are_compared_over_their_length(
-            a in "[01.]{16}", b in "[01.]{16}", common in 0..16_usize, length in 0..16_usize,
+            a in "[01.]{16}", b in "[01.]{16}", common in 0..16_usize, length in 0..40_u32, other in 0..3_u32,
         ) {
             let b = format!("{}{}", &a[..common], &b[common..]);
             if level() >= Level::Avx2 {
                 let (a, b) = (sixteen(&a), sixteen(&b));
-                prop_assert_eq!(Avx2.same(&a, &b, length), Portable.same(&a, &b, length));
+                let a = Text { bytes: &a, length };
+                let b = Text { bytes: &b, length: length + other / 2 };
+                prop_assert_eq!(Avx2.same(a, b), Portable.same(a, b));
             }
         }
     }

@@ -3,7 +3,9 @@
 use memchr::memchr;
 
 use super::{LineReader, Sink};
-use crate::record::plain::{Arithmetic, BEFORE_BYTES, Fields, Layout, Portable, VIEW_BYTES, View};
+use crate::record::plain::{
+    Arithmetic, BEFORE_BYTES, DEFAULT_LAYOUT, Fields, Layout, Portable, VIEW_BYTES, View,
+};
 use crate::record::separators::{Separators, WINDOW_BYTES};
 #[cfg(target_arch = "x86_64")]
 use crate::record::x86;
@@ -74,7 +76,11 @@ impl LineReader {
             };
             scratch.separators.find(&view[BEFORE_BYTES..BEFORE_BYTES + length]);
             let lines = Lines { text: &text[at..at + length], view, separators: &scratch.separators };
-            let (read, goes_on) = self.window(&lines, &layout, number, sink, arithmetic);
+            let (read, goes_on) = if layout == DEFAULT_LAYOUT {
+                self.window(&lines, &DEFAULT_LAYOUT, number, sink, arithmetic)
+            } else {
+                self.window(&lines, &layout, number, sink, arithmetic)
+            };
             at += read;
             if !goes_on || read == 0 {
                 break;
@@ -91,10 +97,11 @@ impl LineReader {
         &mut self,
         lines: &Lines<'_>,
         layout: &Layout,
-        number: &mut u64,
+        next_number: &mut u64,
         sink: &mut impl Sink,
         arithmetic: impl Arithmetic,
     ) -> (usize, bool) {
+        let mut number = *next_number;
         let Lines { text, view, separators } = *lines;
         let fields = separators.fields();
         let may_be_ordinary = separators.are_single();
@@ -104,9 +111,9 @@ impl LineReader {
         let (mut begin, mut field) = (0, 0);
         for line_end in separators.lines() {
             let end = usize::from(*line_end);
-            let has_all_columns = fields.get(field + layout.columns) == Some(line_end);
-            let record = if has_all_columns && may_be_ordinary {
-                Fields { view, ends: separators.fields_from(field) }.read(layout, &mut common, arithmetic)
+            let ends = separators.fields_from(field);
+            let record = if ends[layout.columns & (ends.len() - 1)] == *line_end && may_be_ordinary {
+                Fields { view, ends }.read(layout, &mut common, arithmetic)
             } else {
                 None
             };
@@ -116,20 +123,21 @@ impl LineReader {
                     field += layout.columns;
                 }
                 _ => {
-                    self.line(*number, &text[begin..end], sink);
+                    self.line(number, &text[begin..end], sink);
                     while fields.get(field + 1).is_some_and(|next| next <= line_end) {
                         field += 1;
                     }
                     if formats != self.formats_reported || !self.is_ordinary() {
-                        *number += 1;
+                        *next_number = number + 1;
                         self.common = common;
                         return (end + 1, false);
                     }
                 }
             }
             begin = end + 1;
-            *number += 1;
+            number += 1;
         }
+        *next_number = number;
         self.common = common;
         (begin, true)
     }
@@ -154,3 +162,6 @@ impl Default for Scratch {
         Self { separators: Separators::new(), view: Box::new([0; VIEW_BYTES]) }
     }
 }
+
+#[cfg(test)]
+mod tests;
