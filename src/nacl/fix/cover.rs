@@ -1,0 +1,151 @@
+//! CIDRs that hold a set of addresses: exactly those while they are few, else ever wider ones.
+//!
+//! Owns how wide is the next wider. Refuses to know what the addresses are for.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// More networks than this are widened all at once; below it the closest two are merged first.
+const MANY: usize = 256;
+
+/// Prefix lengths to widen to, narrowest first: what people allot, and in the end everything.
+const IPV4_STEPS: [u8; 4] = [24, 16, 8, 0];
+const IPV6_STEPS: [u8; 4] = [64, 48, 32, 0];
+
+/// How far a merge widens: the place in the list of steps.
+pub(super) type Cost = usize;
+
+/// The cost of a merge that ends in all addresses.
+pub(super) const EVERYTHING: Cost = IPV4_STEPS.len() - 1;
+
+/// Disjoint networks of one address family, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Cover {
+    nets: Vec<IpNet>,
+}
+
+impl Cover {
+    /// The fewest networks that hold these addresses and no other, or wider ones where that would be very many.
+    pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let mut nets: Vec<IpNet> = addresses.into_iter().map(IpNet::from).collect();
+        nets.sort_unstable();
+        nets.dedup();
+        let mut cover = Self { nets: IpNet::aggregate(&nets) };
+        cover.nets.sort_unstable();
+        for cost in 0..=EVERYTHING {
+            if cover.nets.len() <= MANY {
+                break;
+            }
+            let widened: Vec<_> = cover.nets.iter().map(|net| widened(*net, cost).1).collect();
+            cover.nets = IpNet::aggregate(&widened);
+            cover.nets.sort_unstable();
+        }
+        cover
+    }
+
+    pub(super) fn nets(&self) -> &[IpNet] {
+        &self.nets
+    }
+
+    /// Both together.
+    pub(super) fn union(&self, other: &Self) -> Self {
+        let nets: Vec<_> = self.nets.iter().chain(&other.nets).copied().collect();
+        let mut nets = IpNet::aggregate(&nets);
+        nets.sort_unstable();
+        Self { nets }
+    }
+
+    /// The merge of two networks that widens least, and where; `None` with a single network.
+    pub(super) fn cheapest(&self) -> Option<(Cost, usize)> {
+        let pairs = self.nets.windows(2).enumerate();
+        pairs.filter_map(|(at, pair)| Some((merged(pair[0], pair[1])?.0, at))).min()
+    }
+
+    /// Merges the networks at `at` and after it.
+    pub(super) fn merge(&mut self, at: usize) {
+        let Some((_, net)) = self.nets.get(at..at + 2).and_then(|pair| merged(pair[0], pair[1])) else {
+            return;
+        };
+        self.nets.retain(|other| !net.contains(other));
+        let place = self.nets.partition_point(|other| *other < net);
+        self.nets.insert(place, net);
+    }
+
+    /// Leaves out what lies outside `limit`, which holds all the addresses.
+    pub(super) fn clip(&mut self, limit: IpNet) {
+        for net in &mut self.nets {
+            if net.contains(&limit) {
+                *net = limit;
+            }
+        }
+        self.nets.dedup();
+    }
+}
+
+/// The network that holds two of one family, at one of the steps.
+fn merged(a: IpNet, b: IpNet) -> Option<(Cost, IpNet)> {
+    let common = match (a.network(), b.network()) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => return None,
+    };
+    let common = u8::try_from(common).unwrap_or(u8::MAX).min(a.prefix_len()).min(b.prefix_len());
+    let cost = steps(a).iter().position(|step| *step <= common).unwrap_or(EVERYTHING);
+    Some(widened(a, cost))
+}
+
+/// The network at this step that holds `net`, which stays as it is when it is as wide already.
+fn widened(net: IpNet, cost: Cost) -> (Cost, IpNet) {
+    let cost = match net {
+        // A /8 means something in 10.0.0.0/8 only.
+        IpNet::V4(net) if IPV4_STEPS[cost] == 8 && net.network().octets()[0] != 10 => EVERYTHING,
+        _ => cost,
+    };
+    let prefix = steps(net)[cost].min(net.prefix_len());
+    (cost, IpNet::new(net.network(), prefix).unwrap_or(net).trunc())
+}
+
+fn steps(net: IpNet) -> [u8; 4] {
+    if matches!(net, IpNet::V4(_)) { IPV4_STEPS } else { IPV6_STEPS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cover(addresses: &[&str], most: usize) -> String {
+        let mut cover = Cover::of(addresses.iter().map(|text| text.parse().unwrap()));
+        while cover.nets.len() > most {
+            cover.merge(cover.cheapest().unwrap().1);
+        }
+        cover.nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn nothing_is_widened_while_there_is_room() {
+        assert_eq!(cover(&["10.0.0.9", "10.0.0.7", "10.0.0.7"], 2), "10.0.0.7/32 10.0.0.9/32");
+        assert_eq!(cover(&["10.0.0.6", "10.0.0.7"], 2), "10.0.0.6/31", "exact all the same");
+    }
+
+    #[test]
+    fn the_closest_are_merged_first() {
+        let addresses = ["52.94.5.1", "10.8.10.11", "10.8.10.27", "10.1.1.40", "10.1.2.40", "9.9.9.9"];
+        assert_eq!(cover(&addresses, 5), "9.9.9.9/32 10.1.1.40/32 10.1.2.40/32 10.8.10.0/24 52.94.5.1/32");
+        assert_eq!(cover(&addresses, 4), "9.9.9.9/32 10.1.0.0/16 10.8.10.0/24 52.94.5.1/32");
+        assert_eq!(cover(&addresses, 3), "9.9.9.9/32 10.0.0.0/8 52.94.5.1/32");
+        assert_eq!(cover(&addresses, 2), "0.0.0.0/0", "there is no wider step below a public /8");
+        assert_eq!(
+            cover(&["2001:db8::1", "2001:db8:0:1::1", "2001:db8::2"], 2),
+            "2001:db8::/64 2001:db8:0:1::1/128"
+        );
+    }
+
+    #[test]
+    fn very_many_addresses_are_widened_at_once() {
+        let addresses = (0..100_000_u32).map(|at| IpAddr::from((0x0a00_0000 + at * 2).to_be_bytes()));
+        let cover = Cover::of(addresses);
+        assert!(cover.nets.len() <= MANY, "{}", cover.nets.len());
+        assert!(cover.nets.iter().all(|net| net.prefix_len() >= 8));
+    }
+}
