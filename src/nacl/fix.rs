@@ -186,6 +186,12 @@ impl Fix {
         self.changes.iter().rev().map(Command::undo_of).collect()
     }
 
+    /// The numbers that it uses and that were free.
+    pub fn new_numbers(&self) -> impl Iterator<Item = u16> {
+        let created = self.changes.iter().filter(|change| matches!(change, Change::Create(_)));
+        created.map(|change| change.entry().rule_number)
+    }
+
     /// Whether the changed ACL lets a packet through that `acl`, the one it was made from, does not.
     #[must_use]
     pub fn admits(&self, acl: &NetworkAcl, direction: Direction, packet: &Packet) -> bool {
@@ -193,6 +199,12 @@ impl Fix {
         self.entries.iter().any(|(entry, _)| may_match(entry, packet))
             && denies(acl)
             && !denies(&self.changed)
+    }
+
+    /// Whether nothing of `deny` is left: whatever it would deny is allowed before it.
+    #[must_use]
+    pub fn cancels(&self, deny: &NetworkAclEntry) -> bool {
+        self.entries.iter().any(|(entry, _)| covers(entry, deny))
     }
 
     /// Whether the proposal leaves the ICMP type open, which flow logs do not tell.
@@ -269,7 +281,7 @@ impl Problem<'_> {
         let mut by_weight: Vec<_> = (0..needs.len()).collect();
         by_weight.sort_by_key(|at| std::cmp::Reverse(needs[*at].conversations));
         let mut kept = BTreeSet::new();
-        for at in by_weight {
+        for &at in &by_weight {
             let entries = needs[at].cover.nets().len();
             if entries <= room {
                 room -= entries;
@@ -278,7 +290,7 @@ impl Problem<'_> {
         }
         let left_out = kept.len() < needs.len();
         let mut wanted: BTreeMap<u16, (&NetworkAclEntry, Vec<NetworkAclEntry>)> = BTreeMap::new();
-        for need in kept.into_iter().map(|at| &needs[at]) {
+        for need in by_weight.into_iter().filter(|at| kept.contains(at)).map(|at| &needs[at]) {
             let (_, entries) =
                 wanted.entry(need.decider.rule_number).or_insert_with(|| (need.decider, Vec::new()));
             for entry in need.entries(self.direction) {

@@ -9,15 +9,15 @@ use ipnet::IpNet;
 /// More networks than this are widened all at once; below it the closest two are merged first.
 const MANY: usize = 256;
 
-/// Prefix lengths to widen to, narrowest first: what people allot, and in the end everything.
+/// Prefix lengths to widen very many to, narrowest first: what people allot, and in the end everything.
 const IPV4_STEPS: [u8; 4] = [24, 16, 8, 0];
 const IPV6_STEPS: [u8; 4] = [64, 48, 32, 0];
 
-/// How far a merge widens: the place in the list of steps.
-pub(super) type Cost = usize;
+/// How far a merge widens: 0 for a single address.
+pub(super) type Cost = u8;
 
 /// The cost of a merge that ends in all addresses.
-pub(super) const EVERYTHING: Cost = IPV4_STEPS.len() - 1;
+pub(super) const EVERYTHING: Cost = 32;
 
 /// Disjoint networks of one address family, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,12 +33,15 @@ impl Cover {
         nets.dedup();
         let mut cover = Self { nets: IpNet::aggregate(&nets) };
         cover.nets.sort_unstable();
-        for cost in 0..=EVERYTHING {
+        for step in 0..IPV4_STEPS.len() {
             if cover.nets.len() <= MANY {
                 break;
             }
-            let widened: Vec<_> = cover.nets.iter().map(|net| widened(*net, cost).1).collect();
-            cover.nets = IpNet::aggregate(&widened);
+            let widened = cover.nets.iter().map(|net| {
+                let steps = if net.addr().is_ipv4() { IPV4_STEPS } else { IPV6_STEPS };
+                widened(*net, steps[step].min(net.prefix_len()))
+            });
+            cover.nets = IpNet::aggregate(&widened.collect());
             cover.nets.sort_unstable();
         }
         cover
@@ -83,7 +86,7 @@ impl Cover {
     }
 }
 
-/// The network that holds two of one family, at one of the steps.
+/// The smallest network that means something and holds two of one family.
 fn merged(a: IpNet, b: IpNet) -> Option<(Cost, IpNet)> {
     let common = match (a.network(), b.network()) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
@@ -91,23 +94,26 @@ fn merged(a: IpNet, b: IpNet) -> Option<(Cost, IpNet)> {
         _ => return None,
     };
     let common = u8::try_from(common).unwrap_or(u8::MAX).min(a.prefix_len()).min(b.prefix_len());
-    let cost = steps(a).iter().position(|step| *step <= common).unwrap_or(EVERYTHING);
-    Some(widened(a, cost))
-}
-
-/// The network at this step that holds `net`, which stays as it is when it is as wide already.
-fn widened(net: IpNet, cost: Cost) -> (Cost, IpNet) {
-    let cost = match net {
-        // A /8 means something in 10.0.0.0/8 only.
-        IpNet::V4(net) if IPV4_STEPS[cost] == 8 && net.network().octets()[0] != 10 => EVERYTHING,
-        _ => cost,
+    // What people allot, before what is exact but reads like noise.
+    let prefix = match a {
+        IpNet::V4(_) => common.min(24),
+        IpNet::V6(_) => common.min(64),
     };
-    let prefix = steps(net)[cost].min(net.prefix_len());
-    (cost, IpNet::new(net.network(), prefix).unwrap_or(net).trunc())
+    let net = widened(a, prefix);
+    let width = net.max_prefix_len() - net.prefix_len();
+    Some((if net.addr().is_ipv4() { width } else { width / 4 }, net))
 }
 
-fn steps(net: IpNet) -> [u8; 4] {
-    if matches!(net, IpNet::V4(_)) { IPV4_STEPS } else { IPV6_STEPS }
+/// The network with this prefix that holds `net`. Beyond a /16, or a /32 of IPv6, addresses have nothing in common but
+/// in 10.0.0.0/8: then it is all of them.
+fn widened(net: IpNet, prefix: u8) -> IpNet {
+    let prefix = match net {
+        IpNet::V4(_) if prefix >= 16 => prefix,
+        IpNet::V4(net) if prefix >= 8 && net.network().octets()[0] == 10 => 8,
+        IpNet::V6(_) if prefix >= 32 => prefix,
+        _ => 0,
+    };
+    IpNet::new(net.network(), prefix).unwrap_or(net).trunc()
 }
 
 #[cfg(test)]
@@ -132,9 +138,9 @@ mod tests {
     fn the_closest_are_merged_first() {
         let addresses = ["52.94.5.1", "10.8.10.11", "10.8.10.27", "10.1.1.40", "10.1.2.40", "9.9.9.9"];
         assert_eq!(cover(&addresses, 5), "9.9.9.9/32 10.1.1.40/32 10.1.2.40/32 10.8.10.0/24 52.94.5.1/32");
-        assert_eq!(cover(&addresses, 4), "9.9.9.9/32 10.1.0.0/16 10.8.10.0/24 52.94.5.1/32");
+        assert_eq!(cover(&addresses, 4), "9.9.9.9/32 10.1.0.0/22 10.8.10.0/24 52.94.5.1/32");
         assert_eq!(cover(&addresses, 3), "9.9.9.9/32 10.0.0.0/8 52.94.5.1/32");
-        assert_eq!(cover(&addresses, 2), "0.0.0.0/0", "there is no wider step below a public /8");
+        assert_eq!(cover(&addresses, 2), "0.0.0.0/0", "a public /8 is nobody's");
         assert_eq!(
             cover(&["2001:db8::1", "2001:db8:0:1::1", "2001:db8::2"], 2),
             "2001:db8::/64 2001:db8:0:1::1/128"
