@@ -16,16 +16,12 @@ impl Sheet<'_> {
         let Some(fix) = &finding.fix else { return Ok(()) };
         self.change("fix", fix)?;
         self.to_know(fix)?;
-        self.commands("", &fix.aws_cli)?;
-        match &fix.undo_in_one_line {
-            Some(line) => self.commands("undo", std::slice::from_ref(line))?,
-            None => self.commands("undo", &fix.undo)?,
-        }
+        // First what there is to choose from, then what to type.
         for other in &fix.alternatives {
             self.change("or", other)?;
             if self.style.verbose {
                 self.to_know(other)?;
-                self.commands("", &other.aws_cli)?;
+                self.commands("run", &other.aws_cli)?;
                 self.commands("undo", &other.undo)?;
             } else {
                 // Only what would surprise.
@@ -34,7 +30,12 @@ impl Sheet<'_> {
                 }
             }
         }
-        Ok(())
+        let label = if self.style.verbose && !fix.alternatives.is_empty() { "run fix" } else { "run" };
+        self.commands(label, &fix.aws_cli)?;
+        match &fix.undo_in_one_line {
+            Some(line) => self.commands("undo", std::slice::from_ref(line)),
+            None => self.commands("undo", &fix.undo),
+        }
     }
 
     /// The entries and what they do.

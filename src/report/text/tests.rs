@@ -47,11 +47,11 @@ fn an_incident_at_a_glance() {
                AWS lost records there: the counts above are a lower bound
       fix      130 TCP 1024-65535 10.9.0.0/24 ALLOW · 140 TCP 1024-65535 52.94.5.1/32 ALLOW
                restores 4 812 of 4 812, admits none of the other rejects
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140 --protocol tcp --port-range From=1024,To=65535 --cidr-block 52.94.5.1/32 --rule-action allow
-      undo     for n in 140 130; do aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number $n; done
       or       130 TCP 1024-65535 0.0.0.0/0 ALLOW
                restores 4 812 of 4 812, would also admit 212 other rejected flows (command with -v)
+      run      aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140 --protocol tcp --port-range From=1024,To=65535 --cidr-block 52.94.5.1/32 --rule-action allow
+      undo     for n in 140 130; do aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number $n; done
 
     ✗ acl-0ffe9876543210fed egress 90 TCP 32768-61000 2001:db8:77::/48 DENY
       drops replies to ports 33012–60991/tcp
@@ -70,7 +70,7 @@ fn an_incident_at_a_glance() {
                restores 37 of 37, admits none of the other rejects
                goes in front of 90 TCP 32768-61000 2001:db8:77::/48 DENY, which also dropped 3 other
                flows here: was it put there on purpose?
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+      run      aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
       undo     aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130
 
     ? acl-0ffe9876543210fed ingress  rule undetermined  something drops icmp replies
@@ -147,13 +147,13 @@ fn a_narrow_terminal_breaks_between_ids() {
                140 TCP 1024-65535 52.94.5.1/32 ALLOW
                restores 4 812 of 4 812
                admits none of the other rejects
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140 --protocol tcp --port-range From=1024,To=65535 --cidr-block 52.94.5.1/32 --rule-action allow
-      undo     for n in 140 130; do aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number $n; done
       or       130 TCP 1024-65535 0.0.0.0/0 ALLOW
                restores 4 812 of 4 812
                would also admit 212 other rejected flows
                (command with -v)
+      run      aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140 --protocol tcp --port-range From=1024,To=65535 --cidr-block 52.94.5.1/32 --rule-action allow
+      undo     for n in 140 130; do aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number $n; done
 
     ✗ acl-0ffe9876543210fed egress
       90 TCP 32768-61000 2001:db8:77::/48 DENY
@@ -179,7 +179,7 @@ fn a_narrow_terminal_breaks_between_ids() {
                goes in front of 90 TCP 32768-61000
                2001:db8:77::/48 DENY, which also dropped 3 other
                flows here: was it put there on purpose?
-               aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+      run      aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
       undo     aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130
 
     ? acl-0ffe9876543210fed ingress  rule undetermined
