@@ -215,7 +215,7 @@ impl Fix {
 }
 
 /// Proposals that let `replies` through `acl` as it is now, the narrow one first; none when it allows them all already,
-/// and none for an ACL in which a rule number stands twice.
+/// and none for a list with a rule number twice.
 ///
 /// `reserved` are numbers that proposals for other findings use in the same list.
 #[must_use]
@@ -245,11 +245,11 @@ pub fn propose(
     narrow.into_iter().chain(conventional).collect()
 }
 
-fn denied<'a>(
-    acl: &'a NetworkAcl,
+fn denied(
+    acl: &NetworkAcl,
     direction: Direction,
     (packet, requester, conversations): (Packet, Requester, u64),
-) -> Option<Denied<'a>> {
+) -> Option<Denied<'_>> {
     let verdict = evaluate(acl, direction, &packet, Observed::Rejected);
     let decider = match verdict.action {
         Action::Allow => None,

@@ -44,7 +44,7 @@ fn fix(proposal: &Proposal<'_>, one: &Proposed) -> view::Fix {
         also_admits: flows(*also_admits),
         blocks: blocks.collect(),
         quota: quota(fix.quota, proposal.direction),
-        notes: notes(one),
+        notes: notes(one, proposal.network_acl.is_default),
         alternatives: Vec::new(),
     }
 }
@@ -109,9 +109,15 @@ fn quota(quota: Quota, direction: Direction) -> Option<String> {
     }
 }
 
-fn notes(one: &Proposed) -> Vec<String> {
+fn notes(one: &Proposed, is_default: bool) -> Vec<String> {
     let fix = &one.fix;
     let mut notes = Vec::new();
+    if is_default && !fix.changes.is_empty() {
+        notes.push(
+            "this is the default network ACL: it holds for every subnet of the VPC without one of its own"
+                .to_owned(),
+        );
+    }
     if fix.allows_all_icmp_types() {
         notes.push(
             "flow logs carry no ICMP types, so all are allowed; for replies to ping alone type 0 (ICMPv6: 129) would do"
@@ -126,9 +132,10 @@ fn notes(one: &Proposed) -> Vec<String> {
         ));
     }
     if let Some((first, more)) = fix.behind.split_first() {
-        let more = more.iter().take(NAMED - 1).map(|entry| format!(", {entry}")).collect::<String>();
+        let named = std::iter::once(first).chain(more.iter().take(NAMED - 1)).map(ToString::to_string);
+        let named = named.collect::<Vec<_>>().join(", ");
         notes.push(format!(
-            "already there, but behind the deny: {first}{more}; a higher number for the deny, or a smaller range, would do as well"
+            "already there, but behind the deny: {named}; a higher number for the deny, or a smaller range, would do as well"
         ));
     }
     notes

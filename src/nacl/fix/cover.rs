@@ -6,9 +6,6 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// More networks than this are widened all at once; below it the closest two are merged first.
-const MANY: usize = 256;
-
 /// Prefix lengths to widen very many to, narrowest first: what people allot, and in the end everything.
 const IPV4_STEPS: [u8; 4] = [24, 16, 8, 0];
 const IPV6_STEPS: [u8; 4] = [64, 48, 32, 0];
@@ -26,25 +23,29 @@ pub(super) struct Cover {
 }
 
 impl Cover {
-    /// The fewest networks that hold these addresses and no other, or wider ones where that would be very many.
+    /// The fewest networks that hold these addresses and no other.
     pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let mut nets: Vec<IpNet> = addresses.into_iter().map(IpNet::from).collect();
         nets.sort_unstable();
         nets.dedup();
         let mut cover = Self { nets: IpNet::aggregate(&nets) };
         cover.nets.sort_unstable();
+        cover
+    }
+
+    /// Widens all networks alike until there are at most `most`: merging the closest two takes long where they are many.
+    pub(super) fn coarsen(&mut self, most: usize) {
         for step in 0..IPV4_STEPS.len() {
-            if cover.nets.len() <= MANY {
-                break;
+            if self.nets.len() <= most {
+                return;
             }
-            let widened = cover.nets.iter().map(|net| {
+            let widened = self.nets.iter().map(|net| {
                 let steps = if net.addr().is_ipv4() { IPV4_STEPS } else { IPV6_STEPS };
                 widened(*net, steps[step].min(net.prefix_len()))
             });
-            cover.nets = IpNet::aggregate(&widened.collect());
-            cover.nets.sort_unstable();
+            self.nets = IpNet::aggregate(&widened.collect());
+            self.nets.sort_unstable();
         }
-        cover
     }
 
     pub(super) fn nets(&self) -> &[IpNet] {
@@ -150,8 +151,10 @@ mod tests {
     #[test]
     fn very_many_addresses_are_widened_at_once() {
         let addresses = (0..100_000_u32).map(|at| IpAddr::from((0x0a00_0000 + at * 2).to_be_bytes()));
-        let cover = Cover::of(addresses);
-        assert!(cover.nets.len() <= MANY, "{}", cover.nets.len());
+        let mut cover = Cover::of(addresses);
+        assert_eq!(cover.nets.len(), 100_000);
+        cover.coarsen(256);
+        assert!(cover.nets.len() <= 256, "{}", cover.nets.len());
         assert!(cover.nets.iter().all(|net| net.prefix_len() >= 8));
     }
 }

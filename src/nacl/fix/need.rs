@@ -17,6 +17,9 @@ use crate::net::{Direction, Protocol};
 /// So many ports below 1024 get an entry each; more are taken for a range.
 const LOW_PORTS: usize = 4;
 
+/// Networks of all needs together, above which they are widened at once before the closest are merged.
+const MANY: usize = 1024;
+
 /// Linux and Windows together: what AWS prints in its recommended rules.
 const LINUX_AND_WINDOWS: PortRange = PortRange { from: 32768, to: 65535 };
 
@@ -83,12 +86,12 @@ pub(super) fn needs<'a>(denied: &[Denied<'a>]) -> Vec<Need<'a>> {
     needs
 }
 
-fn need<'a>(
-    decider: &'a NetworkAclEntry,
+fn need(
+    decider: &NetworkAclEntry,
     protocol: Protocol,
     ports: Option<PortRange>,
     hosts: Vec<(IpAddr, u64)>,
-) -> Option<Need<'a>> {
+) -> Option<Need<'_>> {
     let conversations =
         hosts.iter().map(|(_, conversations)| conversations).fold(0_u64, |a, b| a.saturating_add(*b));
     let cover = Cover::of(hosts.into_iter().map(|(host, _)| host));
@@ -168,6 +171,10 @@ fn intersection(a: PortRange, b: PortRange) -> PortRange {
 
 /// Widens the needs, networks first, until they take `most` entries, or as few as they can.
 pub(super) fn reduce(needs: &mut Vec<Need<'_>>, most: usize) {
+    let each = (MANY / needs.len().max(1)).max(most);
+    for need in needs.iter_mut() {
+        need.cover.coarsen(each);
+    }
     while entries(needs) > most {
         let cheapest = needs.iter().enumerate().filter_map(|(at, need)| {
             let (cost, place) = need.cover.cheapest()?;

@@ -49,8 +49,8 @@ pub(super) struct Drafted {
 }
 
 impl<'a> Draft<'a> {
-    /// `None` for a list in which a number stands twice: no real ACL has one, and which of the two a command would
-    /// change cannot be known.
+    /// `None` for a list with a number twice or a number 0: no real ACL has one, and what a command would change cannot be
+    /// known.
     pub(super) fn new(
         acl: &'a NetworkAcl,
         direction: Direction,
@@ -58,7 +58,7 @@ impl<'a> Draft<'a> {
     ) -> Option<Self> {
         let numbered = || acl.entries(direction).iter().filter(|entry| !entry.is_default());
         let entries: BTreeMap<_, _> = numbered().map(|entry| (entry.rule_number, entry.clone())).collect();
-        (entries.len() == numbered().count()).then(|| Self {
+        (entries.len() == numbered().count() && !entries.contains_key(&0)).then(|| Self {
             acl,
             direction,
             reserved,
@@ -222,9 +222,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn allow_at(&mut self, number: u16, entry: NetworkAclEntry) {
+    fn allow_at(&mut self, number: u16, mut entry: NetworkAclEntry) {
+        entry.rule_number = number;
         self.allows.insert(number);
-        self.put(NetworkAclEntry { rule_number: number, ..entry });
+        self.put(entry);
     }
 
     /// One change more; widening one entry twice is one change.

@@ -15,12 +15,12 @@ impl Sheet<'_> {
     pub(super) fn fix(&mut self, finding: &Finding) -> io::Result<()> {
         let Some(fix) = &finding.fix else { return Ok(()) };
         self.change("fix", fix)?;
-        self.to_know(fix)?;
+        self.remarks(fix)?;
         // First what there is to choose from, then what to type.
         for other in &fix.alternatives {
             self.change("or", other)?;
             if self.style.verbose {
-                self.to_know(other)?;
+                self.remarks(other)?;
                 self.commands("run", &other.aws_cli)?;
                 self.commands("undo", &other.undo)?;
             } else {
@@ -66,7 +66,7 @@ impl Sheet<'_> {
     }
 
     /// What must be known before it is carried out.
-    fn to_know(&mut self, fix: &Fix) -> io::Result<()> {
+    fn remarks(&mut self, fix: &Fix) -> io::Result<()> {
         let denies = fix.blocks.iter().map(blocked);
         for text in denies.chain(fix.quota.clone()).chain(fix.notes.iter().cloned()) {
             self.remark(&text)?;

@@ -103,6 +103,7 @@ fn an_incident_at_a_glance() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a picture")]
 fn a_narrow_terminal_breaks_between_ids() {
     assert_snapshot!(printed(&sample::incident(), wide(60)), @r"
     flowcheck · 2026-11-20 14:00–16:00 UTC · 19 interfaces
