@@ -4,10 +4,12 @@
 //! not it. Refuses to know log formats and output. What cannot be proven is `undetermined`, with the missing fact.
 
 mod finding;
+mod fix;
 mod judge;
 mod place;
 
 pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
+pub use fix::{Fixes, Flows, Proposal, Proposed};
 pub use judge::{
     Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
 };

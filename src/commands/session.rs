@@ -10,7 +10,7 @@ use super::present;
 use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
-use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use crate::attribute::{Fixes, Places, findings, judge_conversations, judge_unpaired, other_rejects};
 use crate::config::Diagnose;
 use crate::correlate::Options;
 use crate::decode::Limits;
@@ -163,6 +163,10 @@ fn attribute(
         judged.push(one);
     }
     let findings = findings(&judged, &conversations, &places);
+    let mut fixes = Fixes::new(&findings, &judged, &conversations, &places);
+    for (_, other) in &others {
+        fixes.meet(other, &reading.correlated.unpaired[other.index].packet);
+    }
     let others = other_rejects(&others);
     present::Material {
         config,
@@ -174,6 +178,7 @@ fn attribute(
         conversations,
         judged,
         findings,
+        fixes,
         others,
     }
     .diagnosis()

@@ -33,6 +33,29 @@ fn allow_all_removed_is_diagnosed_as_simulated() {
 }
 
 #[test]
+fn the_fixes_restore_every_reply_of_the_sample() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let document = flowcheck(&[logs.as_str(), &option, &snapshot, "--format", "json"]).json();
+    let mut numbers = Vec::new();
+    for finding in array(&document["findings"]) {
+        let fix = &finding["fix"];
+        let by_acl = text(&finding["cause"]).starts_with("nacl_");
+        assert_eq!(fix.is_object(), by_acl, "{finding}");
+        if by_acl {
+            assert_eq!(number(&fix["restores"]), number(&finding["conversations"]), "{fix}");
+            numbers.extend(array(&fix["entries"]).iter().map(|entry| {
+                format!("{} {} {}", finding["network_acl_id"], finding["direction"], entry["rule_number"])
+            }));
+        }
+    }
+    assert!(!numbers.is_empty());
+    let count = numbers.len();
+    numbers.sort();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count, "all can be carried out: {numbers:#?}");
+}
+
+#[test]
 fn custom_format_v5_is_diagnosed_as_simulated() {
     compare("custom-format-v5");
 }
