@@ -2,22 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accepted::{AcceptedRow, WideRow};
+use super::accepted::WideRow;
 use super::conversation::{Conversation, UnpairedReject};
-use super::duplicates::Seen;
 use super::gather::{Batch, Counts};
+use super::identities::{Class, Identities, PerClass};
 use super::interface::{Interface, InterfaceIndex, InterfaceTable};
 use super::reject::{RejectTable, Settled};
+use super::waiting::{RowTimes, Run, Waiting};
 use super::{Span, Timestamp};
-
-/// Emptied buckets kept.
-const SPARE_BUCKETS: usize = 2;
-
-/// Rows whose identities are looked up together.
-const TOUCHED_AT_ONCE: usize = 32;
-
-/// Seconds of `end` that share one bucket of waiting rows.
-const BUCKET_SECONDS: i64 = 300;
 
 /// How the join behaves.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +30,12 @@ pub struct LateRecord;
 pub struct Correlator {
     options: Options,
     interfaces: InterfaceTable,
-    buckets: BTreeMap<i64, Bucket>,
-    waiting_rows: usize,
-    waiting_wide: usize,
-    /// Emptied rows of buckets that are done, for the next ones: growing copies, and new pages cost more than old ones.
-    spare_rows: Vec<Vec<AcceptedRow>>,
+    /// The join's numbers of a batch's interfaces, while it is taken in.
+    numbers: Vec<InterfaceIndex>,
+    waiting: Waiting,
     rejects: RejectTable,
     settled: Settled,
-    seen: Seen,
+    identities: Identities,
     skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
     skip_data_spans: usize,
     /// Nothing that started before this moment may come any more.
@@ -55,30 +45,12 @@ pub struct Correlator {
     totals: Totals,
 }
 
-/// Accepted rows whose `end` lies in one stretch of time.
-#[derive(Debug, Default)]
-struct Bucket {
-    rows: Vec<AcceptedRow>,
-    wide: Vec<WideRow>,
-    /// Earliest `start`: a long capture window ends in a later bucket than it begins.
-    earliest_start: Option<i64>,
-}
-
-impl Bucket {
-    fn note_start(&mut self, start: i64) {
-        self.earliest_start = Some(self.earliest_start.map_or(start, |known| known.min(start)));
-    }
-}
-
 /// Counts over all batches.
 #[derive(Debug, Clone, Default)]
 struct Totals {
     counts: Counts,
-    accepted: u64,
-    rejected: u64,
-    no_data: u64,
-    skip_data: u64,
-    duplicates: u64,
+    /// Records of which copies cannot be told.
+    without_identity: PerClass,
     /// Accepted rows not kept because the memory limit was reached.
     dropped_accepted: u64,
     /// Rejected rows not kept because the memory limit was reached.
@@ -127,13 +99,11 @@ impl Correlator {
         Self {
             options,
             interfaces: InterfaceTable::default(),
-            buckets: BTreeMap::new(),
-            waiting_rows: 0,
-            waiting_wide: 0,
-            spare_rows: Vec::new(),
+            numbers: Vec::new(),
+            waiting: Waiting::default(),
             rejects: RejectTable::default(),
             settled: Settled::default(),
-            seen: Seen::default(),
+            identities: Identities::default(),
             skip_data: BTreeMap::new(),
             skip_data_spans: 0,
             earliest_to_come: None,
@@ -154,121 +124,70 @@ impl Correlator {
             (Some(a), Some(b)) => Some(a.union(b)),
             (a, b) => a.or(b),
         };
-        let indexes: Vec<_> =
-            batch.interfaces.iter().map(|interface| self.interfaces.merge(interface.clone())).collect();
-        let index_of = |local: InterfaceIndex| indexes[local.0 as usize];
-        self.absorb_accepted(batch, &index_of);
+        let mut interfaces = std::mem::take(&mut self.numbers);
+        interfaces.clear();
+        interfaces.extend(batch.interfaces.iter().map(|interface| self.interfaces.merge(interface)));
+        let full = self.is_full();
+        self.absorb_accepted(batch, &interfaces, full);
         for mut row in batch.rejected.drain(..) {
-            let start = row.record.span.start.0;
-            if self.seen.insert(start, row.identity) {
-                self.totals.rejected += 1;
-                if self.is_full() {
-                    let packets = &mut self.totals.dropped_rejected_packets;
-                    *packets = packets.saturating_add(row.record.packets.unwrap_or(0));
-                    self.totals.dropped_rejected += 1;
-                    continue;
-                }
-            } else {
-                self.totals.duplicates += 1;
-                if self.is_full() || !self.says_more(start, row.identity, row.says()) {
-                    continue;
-                }
+            self.identities.add(Class::Rejected, row.record.span.start.0, row.identity);
+            if full {
+                let packets = &mut self.totals.dropped_rejected_packets;
+                *packets = packets.saturating_add(row.record.packets.unwrap_or(0));
+                self.totals.dropped_rejected += 1;
+                continue;
             }
-            row.interface = index_of(row.interface);
+            row.interface = interfaces[row.interface.0 as usize];
             self.rejects.insert(&row);
         }
-        self.absorb_status(batch, &index_of);
+        self.absorb_status(batch, &interfaces);
+        self.numbers = interfaces;
         batch.clear();
         Ok(())
     }
 
-    fn absorb_status(&mut self, batch: &mut Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
+    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], full: bool) {
+        if full {
+            self.totals.dropped_accepted += (batch.accepted.len() + batch.wide.len()) as u64;
+        }
+        let known = batch.row_times.take();
+        if let Some(times) = known.or_else(|| RowTimes::of(&batch.accepted)) {
+            let identities = &mut batch.accepted_identities;
+            if times.has_context
+                || !self.identities.add_accepted(identities, times.earliest_start, times.latest_start)
+            {
+                for (row, identity) in batch.accepted.iter().zip(identities.drain(..)) {
+                    if !row.is_context() {
+                        self.identities.add(Class::Accepted, row.start(), identity);
+                    }
+                }
+            }
+            if !full {
+                self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
+            }
+        }
+        for (row, identity) in batch.wide.drain(..) {
+            if !row.context {
+                self.identities.add(Class::Accepted, row.span.start.0, identity);
+            }
+            if !full {
+                self.waiting.add_wide(WideRow { interface: interfaces[row.interface.0 as usize], ..row });
+            }
+        }
+    }
+
+    fn absorb_status(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex]) {
         for row in batch.status.drain(..) {
-            if row.identity.is_some_and(|identity| !self.seen.insert(row.span.start.0, identity)) {
-                self.totals.duplicates += 1;
-            } else if row.skip_data {
-                self.totals.skip_data += 1;
-                if let Some(local) = row.interface {
-                    let fresh = self.skip_data.entry(index_of(local)).or_default().insert(row.span);
-                    self.skip_data_spans += usize::from(fresh);
-                }
-            } else {
-                self.totals.no_data += 1;
+            let class = if row.skip_data { Class::SkipData } else { Class::NoData };
+            match row.identity {
+                Some(identity) => self.identities.add(class, row.span.start.0, identity),
+                None => self.totals.without_identity.add(class, 1),
+            }
+            if let (true, Some(local)) = (row.skip_data, row.interface) {
+                let spans = self.skip_data.entry(interfaces[local.0 as usize]).or_default();
+                self.skip_data_spans += usize::from(spans.insert(row.span));
             }
         }
-    }
-
-    fn absorb_accepted(&mut self, batch: &Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
-        let full = self.is_full();
-        let mut current: Option<(i64, Bucket)> = None;
-        for (at, (row, identity)) in batch.accepted.iter().zip(&batch.accepted_identities).enumerate() {
-            if at % TOUCHED_AT_ONCE == 0 {
-                self.touch_next(batch, at);
-            }
-            if !self.count_accepted(row.start(), *identity, row.says(), row.is_context(), full) {
-                continue;
-            }
-            let at = row.end().div_euclid(BUCKET_SECONDS);
-            if current.as_ref().is_none_or(|(bucket, _)| *bucket != at) {
-                if let Some((at, bucket)) = current.take() {
-                    self.buckets.insert(at, bucket);
-                }
-                let bucket = self.buckets.remove(&at).unwrap_or_else(|| Bucket {
-                    rows: self.spare_rows.pop().unwrap_or_default(),
-                    ..Bucket::default()
-                });
-                current = Some((at, bucket));
-            }
-            let Some((_, bucket)) = current.as_mut() else { continue };
-            bucket.note_start(row.start());
-            let interface = index_of(row.interface());
-            if let Some(row) = row.with_interface(interface) {
-                bucket.rows.push(row);
-                self.waiting_rows += 1;
-            } else {
-                bucket.wide.push(WideRow { interface, ..row.widen() });
-                self.waiting_wide += 1;
-            }
-        }
-        if let Some((at, bucket)) = current {
-            self.buckets.insert(at, bucket);
-        }
-        for (row, identity) in &batch.wide {
-            if self.count_accepted(row.span.start.0, *identity, row.says(), row.context, full) {
-                let at = row.span.end.0.div_euclid(BUCKET_SECONDS);
-                let row = WideRow { interface: index_of(row.interface), ..*row };
-                let bucket = self.buckets.entry(at).or_default();
-                bucket.note_start(row.span.start.0);
-                bucket.wide.push(row);
-                self.waiting_wide += 1;
-            }
-        }
-    }
-
-    /// Starts the way from memory for the next rows' identities: one after the other, each would be waited for.
-    fn touch_next(&mut self, batch: &Batch, at: usize) {
-        let rows = batch.accepted[at..].iter().zip(&batch.accepted_identities[at..]).take(TOUCHED_AT_ONCE);
-        let seen = rows.map(|(row, identity)| self.seen.touch(row.start(), *identity)).fold(0, |a, b| a ^ b);
-        std::hint::black_box(seen);
-    }
-
-    /// Counts an accepted record; `true` when it is to wait for rejects.
-    #[inline]
-    fn count_accepted(&mut self, start: i64, identity: u64, says: u64, context: bool, full: bool) -> bool {
-        if !self.seen.insert(start, identity) {
-            self.totals.duplicates += u64::from(!context);
-            return !full && self.says_more(start, identity, says);
-        }
-        self.totals.accepted += u64::from(!context);
-        self.totals.dropped_accepted += u64::from(full);
-        !full
-    }
-
-    /// Whether a copy of a record may say what the copies before it did not, being in another format. Such a copy is
-    /// counted as the duplicate it is, and its flags are heard all the same: the order of input must not decide.
-    fn says_more(&mut self, start: i64, identity: u64, says: u64) -> bool {
-        says != 0
-            && self.seen.insert(start, (identity ^ says).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
     }
 
     fn is_full(&self) -> bool {
@@ -277,10 +196,8 @@ impl Correlator {
 
     /// Bytes that rows and tables take, by their sizes.
     fn bytes(&self) -> usize {
-        // Vectors grow by doubling: half as much again on average.
-        let rows = self.waiting_rows * size_of::<AcceptedRow>() + self.waiting_wide * size_of::<WideRow>();
-        rows + rows / 2
-            + self.seen.bytes()
+        self.waiting.bytes()
+            + self.identities.bytes()
             + self.rejects.bytes()
             + self.settled.bytes()
             + self.interfaces.len() * 192
@@ -294,120 +211,101 @@ impl Correlator {
         }
         self.retired_before = Some(earliest);
         let window = self.options.match_window_seconds;
-        // A bucket goes when all of it ended before the horizon.
-        let first_kept = earliest.plus_seconds(-window).0.div_euclid(BUCKET_SECONDS);
-        let kept = self.buckets.split_off(&first_kept);
-        let done = std::mem::replace(&mut self.buckets, kept);
+        let done = self.waiting.take_before(earliest.plus_seconds(-window).0);
         let mut forgot = !done.is_empty();
-        self.probe(done.into_values());
+        self.probe(done);
         // A reject goes when no row that waits or is still to come can be near it.
-        let waiting = self.buckets.values().filter_map(|bucket| bucket.earliest_start).min();
+        let waiting = self.waiting.earliest_start();
         let horizon = waiting.map_or(earliest, |start| earliest.min(Timestamp(start))).plus_seconds(-window);
         forgot |= self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
-        forgot |= self.seen.forget_before(earliest.0);
+        forgot |= self.identities.count_before(earliest.0);
         if forgot {
             self.earliest_to_come = Some(earliest);
         }
     }
 
-    fn probe(&mut self, buckets: impl Iterator<Item = Bucket>) {
-        let window = self.options.match_window_seconds;
-        for bucket in buckets {
-            self.waiting_rows -= bucket.rows.len();
-            self.waiting_wide -= bucket.wide.len();
-            if self.rejects.len() > 0 {
-                self.rejects.probe_all(&bucket.rows, &bucket.wide, window);
-            }
-            let mut rows = bucket.rows;
-            if self.spare_rows.len() < SPARE_BUCKETS {
-                rows.clear();
-                self.spare_rows.push(rows);
-            }
+    fn probe(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            self.rejects.probe(&run, self.options.match_window_seconds);
+            self.waiting.reuse(run);
         }
     }
 
-    /// Records that count so far: accepted and rejected.
+    /// Records that count so far: accepted and rejected. Some may turn out to be copies of others.
     #[must_use]
     pub fn records(&self) -> (u64, u64) {
-        let totals = &self.totals;
+        let counts = &self.totals.counts;
         (
-            totals.accepted + totals.counts.unpairable_accepted,
-            totals.rejected + totals.counts.unpairable_rejected,
+            self.identities.seen(Class::Accepted) + counts.unpairable_accepted,
+            self.identities.seen(Class::Rejected) + counts.unpairable_rejected,
         )
     }
 
     /// What [`Self::finish`] would say if nothing more came. The join itself goes on as if it had not been asked.
     #[must_use]
     pub fn so_far(&self) -> Correlated {
+        let window = self.options.match_window_seconds;
         let mut rejects = self.rejects.clone();
-        if rejects.len() > 0 {
-            let window = self.options.match_window_seconds;
-            for bucket in self.buckets.values() {
-                rejects.probe_all(&bucket.rows, &bucket.wide, window);
-            }
+        for run in self.waiting.runs() {
+            rejects.probe(run, window);
         }
-        Self {
-            options: self.options,
-            interfaces: self.interfaces.clone(),
-            buckets: BTreeMap::new(),
-            waiting_rows: 0,
-            waiting_wide: 0,
-            spare_rows: Vec::new(),
-            rejects,
-            settled: self.settled.clone(),
-            seen: Seen::default(),
-            skip_data: self.skip_data.clone(),
-            skip_data_spans: self.skip_data_spans,
-            earliest_to_come: self.earliest_to_come,
-            retired_before: self.retired_before,
-            totals: self.totals.clone(),
-        }
-        .finish()
+        let mut settled = self.settled.clone();
+        rejects.settle_all(window, &self.interfaces, &mut settled);
+        let counted = self.identities.counted();
+        correlated(settled, self.interfaces.clone(), self.skip_data.clone(), self.totals.clone(), counted)
     }
 
     /// Joins what is left and hands everything over.
     #[must_use]
     pub fn finish(mut self) -> Correlated {
-        let rest = std::mem::take(&mut self.buckets);
-        self.probe(rest.into_values());
+        let rest = self.waiting.take_all();
+        self.probe(rest);
         let window = self.options.match_window_seconds;
         self.rejects.settle_all(window, &self.interfaces, &mut self.settled);
-        let (interfaces, renumbered) = self.interfaces.in_order();
-        let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-        let Settled { mut conversations, mut unpaired, .. } = self.settled;
-        for conversation in &mut conversations {
-            conversation.interface = new(conversation.interface);
-            if let Some(request) = &mut conversation.request {
-                request.other_interface = request.other_interface.map(new);
-            }
+        self.identities.count_all();
+        let counted = self.identities.counted();
+        correlated(self.settled, self.interfaces, self.skip_data, self.totals, counted)
+    }
+}
+
+/// The result, in an order that depends on nothing but its contents.
+fn correlated(
+    settled: Settled,
+    interfaces: InterfaceTable,
+    skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
+    totals: Totals,
+    (distinct, copies): (PerClass, u64),
+) -> Correlated {
+    let (interfaces, renumbered) = interfaces.in_order();
+    let new = |index: InterfaceIndex| renumbered[index.0 as usize];
+    let Settled { mut conversations, mut unpaired, .. } = settled;
+    for conversation in &mut conversations {
+        conversation.interface = new(conversation.interface);
+        if let Some(request) = &mut conversation.request {
+            request.other_interface = request.other_interface.map(new);
         }
-        conversations.sort_unstable_by(|a, b| {
-            (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
-        });
-        for reject in &mut unpaired {
-            reject.interface = new(reject.interface);
-        }
-        let unpaired = merge_unpaired(unpaired);
-        Correlated {
-            conversations,
-            unpaired,
-            skip_data: self
-                .skip_data
-                .into_iter()
-                .map(|(at, spans)| (new(at), spans.into_iter().collect()))
-                .collect(),
-            accepted: self.totals.accepted + self.totals.counts.unpairable_accepted,
-            rejected: self.totals.rejected + self.totals.counts.unpairable_rejected,
-            no_data: self.totals.no_data,
-            skip_data_records: self.totals.skip_data,
-            duplicates: self.totals.duplicates,
-            dropped_accepted: self.totals.dropped_accepted,
-            dropped_rejected: self.totals.dropped_rejected,
-            dropped_rejected_packets: self.totals.dropped_rejected_packets,
-            span: self.totals.span,
-            counts: self.totals.counts,
-            interfaces,
-        }
+    }
+    conversations.sort_unstable_by(|a, b| {
+        (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
+    });
+    for reject in &mut unpaired {
+        reject.interface = new(reject.interface);
+    }
+    Correlated {
+        conversations,
+        unpaired: merge_unpaired(unpaired),
+        skip_data: skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect(),
+        accepted: distinct.of(Class::Accepted) + totals.counts.unpairable_accepted,
+        rejected: distinct.of(Class::Rejected) + totals.counts.unpairable_rejected,
+        no_data: distinct.of(Class::NoData) + totals.without_identity.of(Class::NoData),
+        skip_data_records: distinct.of(Class::SkipData) + totals.without_identity.of(Class::SkipData),
+        duplicates: copies,
+        dropped_accepted: totals.dropped_accepted,
+        dropped_rejected: totals.dropped_rejected,
+        dropped_rejected_packets: totals.dropped_rejected_packets,
+        span: totals.span,
+        counts: totals.counts,
+        interfaces,
     }
 }
 

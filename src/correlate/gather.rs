@@ -13,6 +13,7 @@ use super::conversation::RejectedRecord;
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
 use super::selection::Selection;
+use super::waiting::RowTimes;
 use super::{Span, Timestamp};
 use crate::net::FiveTuple;
 use crate::record::{Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, Problem, Sink};
@@ -96,6 +97,8 @@ pub struct Batch {
     pub(super) wide: Vec<(WideRow, u64)>,
     pub(super) rejected: Vec<RejectedRow>,
     pub(super) status: Vec<StatusRow>,
+    /// When the rows in `accepted` were; `None` until it is known.
+    pub(super) row_times: Option<RowTimes>,
     /// Earliest `start` of any row.
     pub(super) earliest_start: Option<Timestamp>,
     /// From the earliest `start` to the latest `end` of the accepted and rejected records that count.
@@ -117,6 +120,7 @@ impl Batch {
         self.wide.clear();
         self.rejected.clear();
         self.status.clear();
+        self.row_times = None;
         self.earliest_start = None;
         self.span = None;
     }
@@ -159,6 +163,8 @@ impl<'a> Gatherer<'a> {
         self.by_name.clear();
         self.name_hashes.clear();
         self.last = None;
+        // Here the rows are still in this core's cache.
+        self.batch.row_times = RowTimes::of(&self.batch.accepted);
         std::mem::replace(&mut self.batch, empty)
     }
 

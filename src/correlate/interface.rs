@@ -122,17 +122,17 @@ pub(super) struct InterfaceTable {
 impl InterfaceTable {
     /// The index of an interface, after taking in what a batch says about it. Of contradicting places the first in
     /// alphabetical order is kept, so that the order of batches does not matter.
-    pub(super) fn merge(&mut self, seen: Interface) -> InterfaceIndex {
+    pub(super) fn merge(&mut self, seen: &Interface) -> InterfaceIndex {
         if let Some(&index) = self.by_name.get(&seen.interface_id) {
             let known = &mut self.interfaces[index.0 as usize];
             known.own_address = known.own_address.merge(seen.own_address);
-            known.subnet_id = first_of(known.subnet_id.take(), seen.subnet_id);
-            known.vpc_id = first_of(known.vpc_id.take(), seen.vpc_id);
+            learn(&mut known.subnet_id, seen.subnet_id.as_deref());
+            learn(&mut known.vpc_id, seen.vpc_id.as_deref());
             return index;
         }
         let index = InterfaceIndex(u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX));
         self.by_name.insert(seen.interface_id.clone(), index);
-        self.interfaces.push(seen);
+        self.interfaces.push(seen.clone());
         index
     }
 
@@ -157,10 +157,11 @@ impl InterfaceTable {
     }
 }
 
-fn first_of(a: Option<Box<[u8]>>, b: Option<Box<[u8]>>) -> Option<Box<[u8]>> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
+fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) {
+    if let Some(said) = said
+        && known.as_deref().is_none_or(|known| said < known)
+    {
+        *known = Some(said.into());
     }
 }
 

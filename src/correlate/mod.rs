@@ -4,18 +4,20 @@
 //! know network ACLs, output or the time of day.
 //!
 //! Rejects are few and accepted records are nearly all, so the join starts from the rejects: they stand in a hash
-//! table; accepted records wait as small rows in time buckets and only probe it, once each, when no reject that
-//! could match them can come any more. Whatever the order of input, the result is the same.
+//! table; accepted records wait as small rows, in the lists that batches bring, and only probe it, once each, when no
+//! reject that could match them can come any more. Whatever the order of input, the result is the same.
 
 mod accepted;
 mod conversation;
 mod correlator;
-mod duplicates;
+mod distinct;
 mod gather;
+mod identities;
 mod interface;
 mod nearby;
 mod reject;
 mod selection;
+mod waiting;
 
 use crate::net::Timestamp;
 

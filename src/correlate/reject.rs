@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::accepted::{AcceptedRow, WideRow, meta};
+use super::accepted::WideRow;
 use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
+use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
-use crate::record::RejectReason;
 
 /// A rejected record as a batch hands it over.
 #[derive(Debug, Clone)]
@@ -25,19 +25,6 @@ pub(super) struct RejectedRow {
     pub(super) identity: u64,
 }
 
-impl RejectedRow {
-    /// What the record says beyond its identity; 0 when nothing.
-    pub(super) fn says(&self) -> u64 {
-        let reason = match self.record.reject_reason {
-            None => 0,
-            Some(RejectReason::BlockPublicAccess) => 1,
-            Some(RejectReason::EncryptionControls) => 2,
-            Some(RejectReason::Other) => 3,
-        };
-        u64::from(meta(self.record.tcp_flags, self.flow_direction)) | reason << 16
-    }
-}
-
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -46,8 +33,6 @@ struct Entry {
     flow: FiveTuple,
     packet: FiveTuple,
     rejected: Vec<Stored>,
-    /// Whether a rejected record says that it went in, or out.
-    directions: [bool; 2],
     /// Latest `end` of a rejected record.
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
@@ -119,23 +104,20 @@ impl RejectTable {
         });
         if let Some(entry) = found {
             entry.last_end = entry.last_end.max(end);
-            entry.note_direction(row.flow_direction);
             entry.times = None;
             entry.rejected.push(stored);
             return;
         }
-        let mut entry = Entry {
+        let entry = Entry {
             hash,
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
             rejected: vec![stored],
-            directions: [false; 2],
             last_end: end,
             times: None,
             hits: Vec::new(),
         };
-        entry.note_direction(row.flow_direction);
         self.table.insert_unique(hash, entry, |entry| entry.hash);
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
@@ -144,42 +126,33 @@ impl RejectTable {
         }
     }
 
-    /// Rejected records held.
-    pub(super) fn len(&self) -> usize {
-        self.records
-    }
-
     pub(super) fn bytes(&self) -> usize {
         // Vectors grow by doubling: half as much again on average. Times are kept in a list of their own.
         let lists = self.records * (size_of::<Stored>() + size_of::<Span>()) + self.hits * size_of::<Hit>();
         self.table.capacity() * (size_of::<Entry>() + 8) + lists + lists / 2
     }
 
-    /// Lets the rows of one bucket probe the table.
-    pub(super) fn probe_all(&mut self, rows: &[AcceptedRow], wide: &[WideRow], match_window_seconds: i64) {
-        for row in rows {
-            self.probe(row, match_window_seconds);
+    /// Lets the rows of one run probe the table.
+    pub(super) fn probe(&mut self, run: &Run, match_window_seconds: i64) {
+        if self.records == 0 {
+            return;
         }
-        for row in wide {
-            self.probe_wide(row, match_window_seconds);
+        for row in &run.rows {
+            let (a, b) = row.ends();
+            let hash = hash_ends_v4(a, b, row.protocol());
+            if self.may_contain(hash) {
+                let mut row = row.widen();
+                if let Some(interfaces) = &run.interfaces {
+                    row.interface = interfaces[row.interface.0 as usize];
+                }
+                self.hit(hash, &row, match_window_seconds);
+            }
         }
-    }
-
-    /// Lets a compact row probe the table.
-    #[inline]
-    fn probe(&mut self, row: &AcceptedRow, match_window_seconds: i64) {
-        let (a, b) = row.ends();
-        let hash = hash_ends_v4(a, b, row.protocol());
-        if self.may_contain(hash) {
-            self.hit(hash, &row.widen(), match_window_seconds);
-        }
-    }
-
-    /// Lets a wide row probe the table.
-    fn probe_wide(&mut self, row: &WideRow, match_window_seconds: i64) {
-        let hash = conversation_hash(&row.packet);
-        if self.may_contain(hash) {
-            self.hit(hash, row, match_window_seconds);
+        for row in &run.wide {
+            let hash = conversation_hash(&row.packet);
+            if self.may_contain(hash) {
+                self.hit(hash, row, match_window_seconds);
+            }
         }
     }
 
@@ -260,12 +233,6 @@ fn filter_place(hash: u64, words: usize) -> (usize, u64) {
 }
 
 impl Entry {
-    fn note_direction(&mut self, flow_direction: Option<Direction>) {
-        if let Some(direction) = flow_direction {
-            self.directions[direction as usize] = true;
-        }
-    }
-
     fn relation(&self, row: &WideRow) -> Option<Relation> {
         if row.packet == self.packet {
             return (row.interface == self.interface).then_some(Relation::Same);
@@ -277,9 +244,9 @@ impl Entry {
             return Some(Relation::Reverse);
         }
         // The peer's own interface sees the same conversation the other way round; only a request that went the
-        // opposite way through another interface of this side is meant, and only the direction field can tell.
-        let opposite = row.flow_direction?.opposite();
-        self.directions[opposite as usize].then_some(Relation::ReverseElsewhere)
+        // opposite way through another interface of this side is meant, and only the direction field can tell. Which
+        // way the rejected records went is asked when all of them are there.
+        row.flow_direction.map(|_| Relation::ReverseElsewhere)
     }
 
     /// Decides record by record, then gathers the replies into conversations.
