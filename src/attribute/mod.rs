@@ -7,10 +7,8 @@ mod finding;
 mod judge;
 mod place;
 
-pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
-pub use judge::{
-    Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
-};
+pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
+pub use judge::{Cause, Confidence, Detail, Judged, Unpaired, judge_conversations, judge_unpaired};
 pub use place::{Place, Places};
 
 #[cfg(test)]

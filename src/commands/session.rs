@@ -10,9 +10,9 @@ use super::present;
 use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
-use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use crate::attribute::{Places, findings, judge_conversations, judge_unpaired};
 use crate::config::Diagnose;
-use crate::correlate::Options;
+use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
 use crate::pipeline::{ReadOptions, Reading, read};
 use crate::report::{brief, view::Diagnosis};
@@ -156,14 +156,19 @@ fn attribute(
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;
     let reject_only = !accepted_somewhere && reading.correlated.counts.filtered_accepted == 0;
-    let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
-    for (conversation, mut one) in possible {
+    let most = (config.memory_limit_bytes / CONVERSATION_BYTES).saturating_sub(conversations.len());
+    let (unpaired, read) = judge_unpaired(&reading.correlated.unpaired, reject_only, most, &places);
+    if let Err(error) = read {
+        let error = format!("rejects could not be read back: {error}");
+        reading.incomplete.push(("temporary file".to_owned(), error));
+    }
+    reading.correlated.cut_conversations += unpaired.possible_cut;
+    for (conversation, mut one) in unpaired.possible {
         one.index = conversations.len();
         conversations.push(conversation);
         judged.push(one);
     }
     let findings = findings(&judged, &conversations, &places);
-    let others = other_rejects(&others);
     present::Material {
         config,
         window,
@@ -174,7 +179,7 @@ fn attribute(
         conversations,
         judged,
         findings,
-        others,
+        others: unpaired.others.rows(),
     }
     .diagnosis()
 }

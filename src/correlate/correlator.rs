@@ -1,15 +1,36 @@
 //! Takes batches in a fixed order, joins their rows, and bounds what has to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::accepted::WideRow;
-use super::conversation::{Conversation, UnpairedReject};
+use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{Interface, InterfaceIndex, InterfaceTable};
-use super::reject::{RejectTable, Settled};
+use super::overflow::{PARTITIONS, Quota};
+use super::reject::RejectTable;
+use super::settled::Settled;
+use super::spill::{Lost, Spilled, Until};
+use super::unpaired::UnpairedRejects;
 use super::waiting::{RowTimes, Run, Waiting};
 use super::{Span, Timestamp};
+
+/// Whatever the memory limit: for the result itself, and for what has to be there at once.
+const LEAST_MEMORY: usize = 16 << 20;
+
+/// Whatever the memory limit: smaller pieces of a file would take more to remember than they hold.
+const LEAST_BUFFERS: usize = 1 << 20;
+
+/// Bytes of temporary files for each byte of memory.
+const DISK_FOR_MEMORY: u64 = 16;
+
+/// Whatever the memory limit: 8 GiB of temporary files.
+const LEAST_DISK: u64 = 8 << 30;
+
+/// Seconds of record time after which rows outside memory are as good as over: records of one capture window come
+/// within less.
+const READ_BACK_SECONDS: i64 = 1800;
 
 /// How the join behaves.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +39,37 @@ pub struct Options {
     pub match_window_seconds: i64,
     /// Bytes that waiting rows and tables may take together.
     pub memory_limit_bytes: usize,
+}
+
+/// What a join may take, by what takes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes of memory for rows and tables; beyond them rows go to a temporary file.
+    pub(super) memory: usize,
+    /// Bytes of memory for the rejects of one part of that file, while it is joined.
+    pub(super) part: usize,
+    /// Bytes that conversations take until they are printed; beyond them some are left out.
+    pub(super) conversations: usize,
+    /// Bytes of memory for rejects that are no replies.
+    pub(super) unpaired: usize,
+    /// Bytes of memory for rows on their way to a temporary file.
+    pub(super) buffers: usize,
+    /// Bytes of temporary files.
+    pub(super) disk: u64,
+}
+
+impl Bounds {
+    fn of(options: &Options) -> Self {
+        let memory = options.memory_limit_bytes;
+        Self {
+            memory,
+            part: memory.max(LEAST_MEMORY),
+            conversations: memory.max(LEAST_MEMORY),
+            unpaired: (memory / 8).max(LEAST_BUFFERS),
+            buffers: (memory / 16).max(LEAST_BUFFERS),
+            disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
+        }
+    }
 }
 
 /// A record older than an input's name allows, after rows of its time were already joined and forgotten.
@@ -29,6 +81,8 @@ pub struct LateRecord;
 #[derive(Debug)]
 pub struct Correlator {
     options: Options,
+    bounds: Bounds,
+    quota: Arc<Quota>,
     interfaces: InterfaceTable,
     /// The join's numbers of a batch's interfaces, while it is taken in.
     numbers: Vec<InterfaceIndex>,
@@ -36,6 +90,12 @@ pub struct Correlator {
     rejects: RejectTable,
     settled: Settled,
     identities: Identities,
+    /// Rows and rejects outside memory, while there are any.
+    spilled: Option<Spilled>,
+    /// The moment last given to [`Self::retire`] when the first of them were moved there.
+    spilled_at: Option<Timestamp>,
+    /// Bytes that were moved there again when they were read back last.
+    carried_over: u64,
     skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
     skip_data_spans: usize,
     /// Nothing that started before this moment may come any more.
@@ -51,11 +111,11 @@ struct Totals {
     counts: Counts,
     /// Records of which copies cannot be told.
     without_identity: PerClass,
-    /// Accepted rows not kept because the memory limit was reached.
-    dropped_accepted: u64,
-    /// Rejected rows not kept because the memory limit was reached.
-    dropped_rejected: u64,
-    dropped_rejected_packets: u64,
+    /// Rows that were not kept.
+    lost: Lost,
+    /// Records among which copies were not looked for.
+    unchecked: u64,
+    not_kept_because: Option<String>,
     span: Option<Span>,
 }
 
@@ -64,8 +124,8 @@ struct Totals {
 pub struct Correlated {
     /// Conversations with rejected replies, in an order that depends on nothing but their contents.
     pub conversations: Vec<Conversation>,
-    /// Rejects that are no replies, in such an order too.
-    pub unpaired: Vec<UnpairedReject>,
+    /// Rejects that are no replies.
+    pub unpaired: UnpairedRejects,
     /// By [`InterfaceIndex`].
     pub interfaces: Vec<Interface>,
     /// `SKIPDATA` intervals by interface, in time order.
@@ -82,12 +142,19 @@ pub struct Correlated {
     pub skip_data_records: u64,
     /// Records that were there before.
     pub duplicates: u64,
-    /// Accepted records that were counted and then not kept for pairing: the memory limit was reached.
+    /// Accepted records that were counted and then not kept for pairing: neither memory nor disk had room.
     pub dropped_accepted: u64,
     /// Rejected records that were counted and then not kept.
     pub dropped_rejected: u64,
     /// Packets of those.
     pub dropped_rejected_packets: u64,
+    /// Conversations left out of `conversations`, which take more than the memory limit. Their records are among those
+    /// not kept.
+    pub cut_conversations: u64,
+    /// Records among which copies were not looked for: neither memory nor disk had room.
+    pub unchecked: u64,
+    /// Why the disk had no room.
+    pub not_kept_because: Option<String>,
     /// From the first `start` to the last `end` of what counts.
     pub span: Option<Span>,
 }
@@ -96,14 +163,24 @@ impl Correlator {
     /// An empty join.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        Self::bounded(options, Bounds::of(&options))
+    }
+
+    pub(super) fn bounded(options: Options, bounds: Bounds) -> Self {
+        let quota = Quota::new(bounds.disk);
         Self {
             options,
+            bounds,
+            settled: Settled::new(bounds.conversations, bounds.unpaired, &quota),
+            quota,
             interfaces: InterfaceTable::default(),
             numbers: Vec::new(),
             waiting: Waiting::default(),
             rejects: RejectTable::default(),
-            settled: Settled::default(),
             identities: Identities::default(),
+            spilled: None,
+            spilled_at: None,
+            carried_over: 0,
             skip_data: BTreeMap::new(),
             skip_data_spans: 0,
             earliest_to_come: None,
@@ -127,29 +204,20 @@ impl Correlator {
         let mut interfaces = std::mem::take(&mut self.numbers);
         interfaces.clear();
         interfaces.extend(batch.interfaces.iter().map(|interface| self.interfaces.merge(interface)));
-        let full = self.is_full();
-        self.absorb_accepted(batch, &interfaces, full);
+        self.absorb_accepted(batch, &interfaces);
         for mut row in batch.rejected.drain(..) {
             self.identities.add(Class::Rejected, row.record.span.start.0, row.identity);
-            if full {
-                let packets = &mut self.totals.dropped_rejected_packets;
-                *packets = packets.saturating_add(row.record.packets.unwrap_or(0));
-                self.totals.dropped_rejected += 1;
-                continue;
-            }
             row.interface = interfaces[row.interface.0 as usize];
             self.rejects.insert(&row);
         }
         self.absorb_status(batch, &interfaces);
         self.numbers = interfaces;
         batch.clear();
+        self.spill_if_full();
         Ok(())
     }
 
-    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], full: bool) {
-        if full {
-            self.totals.dropped_accepted += (batch.accepted.len() + batch.wide.len()) as u64;
-        }
+    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex]) {
         let known = batch.row_times.take();
         if let Some(times) = known.or_else(|| RowTimes::of(&batch.accepted)) {
             let identities = &mut batch.accepted_identities;
@@ -162,17 +230,13 @@ impl Correlator {
                     }
                 }
             }
-            if !full {
-                self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
-            }
+            self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
         }
         for (row, identity) in batch.wide.drain(..) {
             if !row.context {
                 self.identities.add(Class::Accepted, row.span.start.0, identity);
             }
-            if !full {
-                self.waiting.add_wide(WideRow { interface: interfaces[row.interface.0 as usize], ..row });
-            }
+            self.waiting.add_row(WideRow { interface: interfaces[row.interface.0 as usize], ..row });
         }
     }
 
@@ -190,17 +254,38 @@ impl Correlator {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes() > self.options.memory_limit_bytes
+    /// Moves what waits out of memory when that is full.
+    fn spill_if_full(&mut self) {
+        let limit = self.bounds.memory;
+        let movable = self.waiting.bytes() + self.identities.bytes() + self.rejects.bytes();
+        // What cannot be moved leaves at least a part of the room: else every row would be moved by itself.
+        if movable > limit.saturating_sub(self.immovable()).max(limit / 8) {
+            self.spill();
+        }
     }
 
-    /// Bytes that rows and tables take, by their sizes.
-    fn bytes(&self) -> usize {
-        self.waiting.bytes()
-            + self.identities.bytes()
-            + self.rejects.bytes()
+    fn spill(&mut self) {
+        let Bounds { buffers, .. } = self.bounds;
+        if self.spilled.is_none() {
+            self.spilled_at = self.retired_before;
+        }
+        let spilled = self.spilled.get_or_insert_with(|| Spilled::new(buffers, &self.quota));
+        spilled.take(&mut self.waiting, &mut self.rejects);
+        self.identities.spill(buffers / 2, &self.quota);
+    }
+
+    /// Bytes held, by their sizes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting.bytes() + self.identities.bytes() + self.rejects.bytes() + self.immovable()
+    }
+
+    /// Bytes that stay in memory, by their sizes.
+    fn immovable(&self) -> usize {
+        self.spilled.as_ref().map_or(0, Spilled::bytes)
+            + self.identities.buffered()
             + self.settled.bytes()
-            + self.interfaces.len() * 192
+            + self.interfaces.bytes()
             + self.skip_data_spans * size_of::<Span>() * 2
     }
 
@@ -210,18 +295,62 @@ impl Correlator {
             return;
         }
         self.retired_before = Some(earliest);
+        let forgot = if self.spilled.is_none() {
+            self.forget_before(earliest)
+        } else if self.is_worth_reading_back(earliest) {
+            self.join_spilled(Some(earliest));
+            true
+        } else {
+            // What waits in memory may be the other half of what lies outside.
+            false
+        };
+        if self.identities.count_before(earliest.0) || forgot {
+            self.earliest_to_come = Some(earliest);
+        }
+    }
+
+    fn forget_before(&mut self, earliest: Timestamp) -> bool {
         let window = self.options.match_window_seconds;
         let done = self.waiting.take_before(earliest.plus_seconds(-window).0);
-        let mut forgot = !done.is_empty();
+        let forgot = !done.is_empty();
         self.probe(done);
         // A reject goes when no row that waits or is still to come can be near it.
         let waiting = self.waiting.earliest_start();
         let horizon = waiting.map_or(earliest, |start| earliest.min(Timestamp(start))).plus_seconds(-window);
-        forgot |= self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
-        forgot |= self.identities.count_before(earliest.0);
-        if forgot {
-            self.earliest_to_come = Some(earliest);
+        self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled) || forgot
+    }
+
+    /// Whether enough of what lies outside memory is over by now: all of it, or as good as all after some time and with
+    /// twice as much there as was not over the last time.
+    fn is_worth_reading_back(&self, earliest: Timestamp) -> bool {
+        let Some(spilled) = &self.spilled else { return false };
+        let window = self.options.match_window_seconds;
+        let is_long_ago = self
+            .spilled_at
+            .is_none_or(|at| earliest.seconds_since(at) > window.saturating_add(READ_BACK_SECONDS));
+        spilled.ended_before(earliest.plus_seconds(-window))
+            || is_long_ago && spilled.stored() / 2 >= self.carried_over
+    }
+
+    /// Joins what lies outside memory, part by part, as far as nothing that starts at `earliest` or later can change it.
+    fn join_spilled(&mut self, earliest: Option<Timestamp>) {
+        self.spill();
+        let Some(mut spilled) = self.spilled.take() else { return };
+        let window = self.options.match_window_seconds;
+        let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
+        for partition in 0..PARTITIONS {
+            let (mut rejects, over) = spilled.join(partition, until, &mut self.waiting);
+            match over {
+                Some(horizon) => {
+                    rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
+                    self.rejects.take_in(rejects);
+                    self.spill_if_full();
+                }
+                None => rejects.settle_all(window, &self.interfaces, &mut self.settled),
+            }
         }
+        self.carried_over = self.spilled.as_ref().map_or(0, Spilled::stored);
+        self.totals.lost.add(spilled.lost);
     }
 
     fn probe(&mut self, runs: Vec<Run>) {
@@ -242,27 +371,39 @@ impl Correlator {
     }
 
     /// What [`Self::finish`] would say if nothing more came. The join itself goes on as if it had not been asked.
+    ///
+    /// Where memory has no room for that, it is only what is decided already.
     #[must_use]
     pub fn so_far(&self) -> Correlated {
-        let window = self.options.match_window_seconds;
-        let mut rejects = self.rejects.clone();
-        for run in self.waiting.runs() {
-            rejects.probe(run, window);
-        }
         let mut settled = self.settled.clone();
-        rejects.settle_all(window, &self.interfaces, &mut settled);
+        settled.unpaired.keep_in_memory();
+        if self.spilled.is_none() && self.rejects.bytes() <= self.bounds.memory / 4 {
+            let window = self.options.match_window_seconds;
+            let mut rejects = self.rejects.clone();
+            for run in self.waiting.runs() {
+                rejects.probe(run, window);
+            }
+            rejects.settle_all(window, &self.interfaces, &mut settled);
+        }
+        let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
         let counted = self.identities.counted();
-        correlated(settled, self.interfaces.clone(), self.skip_data.clone(), self.totals.clone(), counted)
+        correlated(settled, self.interfaces.clone(), self.skip_data.clone(), totals, counted)
     }
 
     /// Joins what is left and hands everything over.
     #[must_use]
     pub fn finish(mut self) -> Correlated {
+        if self.spilled.is_some() {
+            self.join_spilled(None);
+        }
         let rest = self.waiting.take_all();
         self.probe(rest);
         let window = self.options.match_window_seconds;
-        self.rejects.settle_all(window, &self.interfaces, &mut self.settled);
+        let rejects = std::mem::take(&mut self.rejects);
+        rejects.settle_all(window, &self.interfaces, &mut self.settled);
         self.identities.count_all();
+        self.totals.unchecked = self.identities.unchecked();
+        self.totals.not_kept_because = self.quota.refused();
         let counted = self.identities.counted();
         correlated(self.settled, self.interfaces, self.skip_data, self.totals, counted)
     }
@@ -278,7 +419,7 @@ fn correlated(
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-    let Settled { mut conversations, mut unpaired, .. } = settled;
+    let Settled { mut conversations, mut unpaired, lost, cut, .. } = settled;
     for conversation in &mut conversations {
         conversation.interface = new(conversation.interface);
         if let Some(request) = &mut conversation.request {
@@ -288,41 +429,25 @@ fn correlated(
     conversations.sort_unstable_by(|a, b| {
         (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
     });
-    for reject in &mut unpaired {
-        reject.interface = new(reject.interface);
-    }
+    let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
+    unpaired.renumber(renumbered);
     Correlated {
         conversations,
-        unpaired: merge_unpaired(unpaired),
-        skip_data: skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect(),
+        unpaired,
+        skip_data,
         accepted: distinct.of(Class::Accepted) + totals.counts.unpairable_accepted,
         rejected: distinct.of(Class::Rejected) + totals.counts.unpairable_rejected,
         no_data: distinct.of(Class::NoData) + totals.without_identity.of(Class::NoData),
         skip_data_records: distinct.of(Class::SkipData) + totals.without_identity.of(Class::SkipData),
         duplicates: copies,
-        dropped_accepted: totals.dropped_accepted,
-        dropped_rejected: totals.dropped_rejected,
-        dropped_rejected_packets: totals.dropped_rejected_packets,
+        dropped_accepted: totals.lost.accepted,
+        dropped_rejected: totals.lost.rejected + lost.rejected,
+        dropped_rejected_packets: totals.lost.rejected_packets.saturating_add(lost.rejected_packets),
+        cut_conversations: cut,
+        unchecked: totals.unchecked,
+        not_kept_because: totals.not_kept_because,
         span: totals.span,
         counts: totals.counts,
         interfaces,
     }
-}
-
-/// One flow's rejects may have been decided in parts, as time went by: here they are one again.
-fn merge_unpaired(mut parts: Vec<UnpairedReject>) -> Vec<UnpairedReject> {
-    let key = |part: &UnpairedReject| (part.interface, part.packet, part.kind, part.flow);
-    parts.sort_unstable_by(|a, b| (key(a), &a.rejected).cmp(&(key(b), &b.rejected)));
-    parts.dedup_by(|part, kept| {
-        if key(part) != key(kept) {
-            return false;
-        }
-        kept.rejected.append(&mut part.rejected);
-        kept.flow_direction = match (kept.flow_direction, part.flow_direction) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        true
-    });
-    parts
 }

@@ -2,12 +2,16 @@
 //!
 //! A record's identity is a 64-bit hash of everything that describes the flow and its window. Pairing makes copies one
 //! by itself, so identities only have to be counted. They are kept as they come, by slices of `start`, and the distinct
-//! ones of a slice are counted when no more can come into it. Two different records are taken for one with a chance of
+//! ones of a slice are counted when no more can come into it, or, where memory has no room for them until then, by parts
+//! that lie in a temporary file. Two different records are taken for one with a chance of
 //! about 10⁻⁶ in a run of fifty million.
+
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::distinct::DistinctCounter;
+use super::overflow::{PARTITIONS, Partitioned, Quota};
 
 /// Seconds of `start` that share one slice. The records of most batches lie in one.
 const SLICE_SECONDS: i64 = 1024;
@@ -71,6 +75,30 @@ pub(super) struct Identities {
     copies: u64,
     counter: DistinctCounter,
     spare: Vec<Vec<u64>>,
+    stored: Option<Stored>,
+    /// Records that nothing is known of any more but that they were: copies among them were not found.
+    unchecked: u64,
+}
+
+/// Identities outside memory.
+#[derive(Debug)]
+struct Stored {
+    /// By class and hash.
+    store: Partitioned,
+    /// First and last slice that they are of. What else is of these slices has to be counted together with them.
+    slices: (i64, i64),
+    held: PerClass,
+}
+
+impl Stored {
+    fn holds(&self, slice: i64) -> bool {
+        (self.slices.0..=self.slices.1).contains(&slice)
+    }
+}
+
+/// The partition of an identity outside memory: a quarter of them for each class.
+fn partition_of(class: Class, identity: u64) -> usize {
+    class as usize * (PARTITIONS / 4) + usize::from(identity.to_le_bytes()[0]) % (PARTITIONS / 4)
 }
 
 /// The identities of one slice of time.
@@ -156,24 +184,87 @@ impl Identities {
     /// Counts the slices in which nothing starts any more, now that nothing before `start` is to come. `true` if there
     /// were any.
     pub(super) fn count_before(&mut self, start: i64) -> bool {
-        let done = self.places.extract_if(|slice, _| (*slice + 1) * SLICE_SECONDS <= start);
-        let done: Vec<usize> = done.map(|(_, place)| place).collect();
+        let is_over = |slice: i64| (slice + 1) * SLICE_SECONDS <= start;
+        let done: Vec<(i64, usize)> = self.places.extract_if(|slice, _| is_over(*slice)).collect();
         self.last = None;
-        for place in &done {
+        for (at, place) in &done {
             let slice = std::mem::take(&mut self.slices[*place]);
-            self.count_slice(slice);
             self.free.push(*place);
+            match &mut self.stored {
+                Some(stored) if stored.holds(*at) => self.store_slice(&slice),
+                _ => self.count_slice(slice),
+            }
         }
-        !done.is_empty()
+        let stored_is_over = self.stored.as_ref().is_some_and(|stored| is_over(stored.slices.1));
+        if stored_is_over {
+            self.count_stored();
+        }
+        !done.is_empty() || stored_is_over
     }
 
     /// Counts what is left.
     pub(super) fn count_all(&mut self) {
+        self.count_before(i64::MAX);
+    }
+
+    /// Moves what waits out of memory.
+    pub(super) fn spill(&mut self, budget: usize, quota: &Arc<Quota>) {
+        let (Some(first), Some(last)) = (self.places.keys().min(), self.places.keys().max()) else { return };
+        let stored = self.stored.get_or_insert_with(|| Stored {
+            store: Partitioned::new(budget, quota),
+            slices: (*first, *last),
+            held: PerClass::default(),
+        });
+        stored.slices = (stored.slices.0.min(*first), stored.slices.1.max(*last));
         self.places.clear();
         self.free.clear();
         self.last = None;
         for slice in std::mem::take(&mut self.slices) {
-            self.count_slice(slice);
+            self.store_slice(&slice);
+        }
+        self.spare.clear();
+    }
+
+    fn store_slice(&mut self, slice: &Slice) {
+        let Some(stored) = &mut self.stored else { return };
+        for class in CLASSES {
+            for identity in slice.lists(class).into_iter().flatten() {
+                stored.store.push(partition_of(class, *identity), |out| out.extend(identity.to_le_bytes()));
+            }
+            stored.held.add(class, slice.len(class));
+        }
+        if stored.store.is_due() {
+            let (distinct, waiting, counter) = (&mut self.distinct, &mut self.waiting, &mut self.counter);
+            let (held, copies, unchecked) = (&mut stored.held, &mut self.copies, &mut self.unchecked);
+            stored.store.write(|partition, bytes| {
+                let class = CLASSES[partition / (PARTITIONS / 4)];
+                let identities = numbers(bytes);
+                let len = identities.len() as u64;
+                let here = counter.count(&[&identities]);
+                distinct.add(class, here);
+                *copies += len - here;
+                *unchecked += len;
+                waiting.0[class as usize] -= len;
+                held.0[class as usize] -= len;
+            });
+        }
+    }
+
+    fn count_stored(&mut self) {
+        let Some(stored) = self.stored.take() else { return };
+        let mut space = Vec::new();
+        for partition in 0..PARTITIONS {
+            let class = CLASSES[partition / (PARTITIONS / 4)];
+            let mut identities = Vec::new();
+            let read = stored.store.blocks(partition, &mut space, |block| identities.extend(numbers(block)));
+            let unread = read.err().map_or(0, |unread| unread.rows);
+            let distinct = self.counter.count(&[&identities]);
+            self.distinct.add(class, distinct + unread);
+            self.copies += identities.len() as u64 - distinct;
+            self.unchecked += unread;
+        }
+        for class in CLASSES {
+            self.waiting.0[class as usize] -= stored.held.of(class);
         }
     }
 
@@ -193,9 +284,17 @@ impl Identities {
         }
     }
 
-    /// Distinct records and their copies, as if nothing more came.
+    /// Records among which copies were not looked for, because there was no room to keep them.
+    pub(super) fn unchecked(&self) -> u64 {
+        self.unchecked
+    }
+
+    /// Distinct records and their copies, as if nothing more came. What lies outside memory is not looked at.
     pub(super) fn counted(&self) -> (PerClass, u64) {
         let (mut distinct, mut copies) = (self.distinct, self.copies);
+        if let Some(stored) = &self.stored {
+            distinct.add_all(stored.held);
+        }
         let mut counter = DistinctCounter::default();
         for slice in &self.slices {
             let here = slice.distinct(&mut counter);
@@ -210,9 +309,15 @@ impl Identities {
         self.distinct.of(class) + self.waiting.of(class)
     }
 
-    /// Bytes held.
+    /// Bytes in buffers on their way out of memory.
+    pub(super) fn buffered(&self) -> usize {
+        self.stored.as_ref().map_or(0, |stored| stored.store.bytes())
+    }
+
+    /// Bytes held, without those.
     pub(super) fn bytes(&self) -> usize {
-        let waiting = usize::try_from(self.waiting.total()).unwrap_or(usize::MAX);
+        let stored = self.stored.as_ref().map_or(0, |stored| stored.held.total());
+        let waiting = usize::try_from(self.waiting.total() - stored).unwrap_or(usize::MAX);
         let spare: usize = self.spare.iter().map(Vec::capacity).sum();
         // Lists grow by doubling: half as much again on average. A list of one takes the place of four.
         let lists =
@@ -221,6 +326,10 @@ impl Identities {
             .saturating_add(self.slices.len() * (size_of::<Slice>() + 72))
             .saturating_add(self.counter.bytes())
     }
+}
+
+fn numbers(bytes: &[u8]) -> Vec<u64> {
+    bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
 }
 
 #[cfg(test)]

@@ -136,8 +136,9 @@ impl InterfaceTable {
         index
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.interfaces.len()
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.interfaces.len() * 330
     }
 
     /// What the log calls an interface.

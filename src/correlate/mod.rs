@@ -11,12 +11,17 @@ mod accepted;
 mod conversation;
 mod correlator;
 mod distinct;
+mod encoding;
 mod gather;
 mod identities;
 mod interface;
 mod nearby;
+mod overflow;
 mod reject;
 mod selection;
+mod settled;
+mod spill;
+mod unpaired;
 mod waiting;
 
 use crate::net::Timestamp;
@@ -27,6 +32,8 @@ pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use gather::{Batch, Counts, Gatherer, MalformedLine};
 pub use interface::{Interface, InterfaceIndex, OwnAddress};
 pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};
+pub use settled::CONVERSATION_BYTES;
+pub use unpaired::UnpairedRejects;
 
 /// The capture window of a record: first and last second in which its packets were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

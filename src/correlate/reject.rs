@@ -10,12 +10,13 @@ use super::accepted::WideRow;
 use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
+use super::settled::Settled;
 use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
 
 /// A rejected record as a batch hands it over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RejectedRow {
     pub(super) interface: InterfaceIndex,
     pub(super) flow: FiveTuple,
@@ -27,7 +28,7 @@ pub(super) struct RejectedRow {
 
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     hash: u64,
     interface: InterfaceIndex,
     flow: FiveTuple,
@@ -49,10 +50,21 @@ struct Stored {
 }
 
 /// An accepted record of the same conversation, inside the match window of a rejected one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hit {
     row: WideRow,
     relation: Relation,
+}
+
+impl Hit {
+    /// What tells one accepted record of a conversation from another.
+    fn key(&self) -> (InterfaceIndex, Relation, Span, Option<u64>, Option<u64>) {
+        (self.row.interface, self.relation, self.row.span, self.row.packets, self.row.bytes)
+    }
+
+    fn order(&self) -> impl Ord + use<> {
+        (self.key(), self.row.flow_direction, self.row.tcp_flags)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,22 +85,6 @@ pub(super) struct RejectTable {
     filter: Vec<u64>,
     records: usize,
     hits: usize,
-}
-
-/// What leaves the table.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settled {
-    pub(super) conversations: Vec<Conversation>,
-    pub(super) unpaired: Vec<UnpairedReject>,
-    records: usize,
-}
-
-impl Settled {
-    pub(super) fn bytes(&self) -> usize {
-        self.conversations.len() * size_of::<Conversation>()
-            + self.unpaired.len() * size_of::<UnpairedReject>()
-            + self.records * size_of::<RejectedRecord>()
-    }
 }
 
 impl RejectTable {
@@ -149,10 +145,15 @@ impl RejectTable {
             }
         }
         for row in &run.wide {
-            let hash = conversation_hash(&row.packet);
-            if self.may_contain(hash) {
-                self.hit(hash, row, match_window_seconds);
-            }
+            self.probe_row(row, match_window_seconds);
+        }
+    }
+
+    /// Lets one row, its interface by the join's number, probe the table.
+    pub(super) fn probe_row(&mut self, row: &WideRow, match_window_seconds: i64) {
+        let hash = conversation_hash(&row.packet);
+        if self.may_contain(hash) {
+            self.hit(hash, row, match_window_seconds);
         }
     }
 
@@ -203,6 +204,21 @@ impl RejectTable {
         }
     }
 
+    /// Takes out everything, undecided.
+    pub(super) fn take_entries(&mut self) -> impl Iterator<Item = Entry> + use<> {
+        std::mem::take(self).table.into_iter()
+    }
+
+    /// Takes in the flows of another table; none of them may be in this one.
+    pub(super) fn take_in(&mut self, other: Self) {
+        self.records += other.records;
+        self.hits += other.hits;
+        for entry in other.table {
+            self.table.insert_unique(entry.hash, entry, |entry| entry.hash);
+        }
+        self.rebuild_filter();
+    }
+
     #[inline]
     fn may_contain(&self, hash: u64) -> bool {
         let (word, bit) = filter_place(hash, self.filter.len());
@@ -233,6 +249,26 @@ fn filter_place(hash: u64, words: usize) -> (usize, u64) {
 }
 
 impl Entry {
+    /// Its rejected records as rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = RejectedRow> {
+        self.rejected.iter().map(|stored| RejectedRow {
+            interface: self.interface,
+            flow: self.flow,
+            packet: self.packet,
+            flow_direction: stored.flow_direction,
+            record: stored.record,
+            identity: stored.identity,
+        })
+    }
+
+    /// The accepted rows around them, each once: a row that several flows found is written once for each of them, and
+    /// every one of these finds all of them again.
+    pub(super) fn into_hits(mut self) -> impl Iterator<Item = WideRow> {
+        self.hits.sort_unstable_by_key(Hit::order);
+        self.hits.dedup();
+        self.hits.into_iter().map(|hit| hit.row)
+    }
+
     fn relation(&self, row: &WideRow) -> Option<Relation> {
         if row.packet == self.packet {
             return (row.interface == self.interface).then_some(Relation::Same);
@@ -257,7 +293,6 @@ impl Entry {
         let mut replies: Vec<Stored> = Vec::new();
         let mut others: [Vec<Stored>; 3] = Default::default();
         let rejected = merge_copies(self.rejected);
-        into.records += rejected.len();
         for stored in rejected {
             match around.kind_of(&stored, is_tcp, match_window_seconds) {
                 None => replies.push(stored),
@@ -275,21 +310,23 @@ impl Entry {
                 draft.add(hit, interfaces);
             }
         }
-        into.conversations.extend(drafts.into_iter().map(|draft| Conversation {
-            interface: self.interface,
-            reply: self.flow,
-            packet: self.packet,
-            flow_direction: draft.flow_direction,
-            request: draft.request.or(draft.request_elsewhere),
-            accepted_reply: draft.accepted_reply,
-            closing_since: draft.closing_since,
-            idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
-            rejected: draft.rejected,
-        }));
+        for draft in drafts {
+            into.conversation(Conversation {
+                interface: self.interface,
+                reply: self.flow,
+                packet: self.packet,
+                flow_direction: draft.flow_direction,
+                request: draft.request.or(draft.request_elsewhere),
+                accepted_reply: draft.accepted_reply,
+                closing_since: draft.closing_since,
+                idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
+                rejected: draft.rejected,
+            });
+        }
         for kind in [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited] {
             let stored = &others[kind as usize];
             if !stored.is_empty() {
-                into.unpaired.push(UnpairedReject {
+                into.unpaired(&UnpairedReject {
                     interface: self.interface,
                     flow: self.flow,
                     packet: self.packet,
@@ -320,11 +357,10 @@ fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
 
 /// The same for accepted records: of one interface, one tuple, one window and one size.
 fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
-    let key = |hit: &Hit| (hit.row.interface, hit.relation, hit.row.span, hit.row.packets, hit.row.bytes);
-    hits.sort_unstable_by_key(|hit| (key(hit), hit.row.flow_direction, hit.row.tcp_flags));
+    hits.sort_unstable_by_key(Hit::order);
     hits.dedup_by(|copy, kept| {
         let directions = (copy.row.flow_direction, kept.row.flow_direction);
-        if key(copy) != key(kept) || matches!(directions, (Some(a), Some(b)) if a != b) {
+        if copy.key() != kept.key() || matches!(directions, (Some(a), Some(b)) if a != b) {
             return false;
         }
         kept.row.flow_direction = least(directions.0, directions.1);
@@ -506,7 +542,7 @@ fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 }
 
 /// A hash that both directions of a conversation share.
-fn conversation_hash(tuple: &FiveTuple) -> u64 {
+pub(super) fn conversation_hash(tuple: &FiveTuple) -> u64 {
     let end = |address: IpAddr, port: u16| match address {
         IpAddr::V4(address) => u64::from(address.to_bits()) << 16 | u64::from(port),
         IpAddr::V6(address) => {
@@ -517,6 +553,12 @@ fn conversation_hash(tuple: &FiveTuple) -> u64 {
         }
     };
     hash_ends_v4(end(tuple.srcaddr, tuple.srcport), end(tuple.dstaddr, tuple.dstport), tuple.protocol)
+}
+
+/// The partition of rows outside memory, by bits of the hash that neither the table nor its filter goes by.
+#[inline]
+pub(super) fn partition_of(hash: u64) -> usize {
+    usize::from(hash.to_le_bytes()[5])
 }
 
 #[inline]

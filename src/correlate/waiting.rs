@@ -133,11 +133,16 @@ impl Waiting {
     }
 
     /// Takes one row, its interface by the join's number.
-    pub(super) fn add_wide(&mut self, row: WideRow) {
+    pub(super) fn add_row(&mut self, row: WideRow) {
         let bucket = self.buckets.entry(row.span.end.0.div_euclid(BUCKET_SECONDS)).or_default();
         bucket.note(row.span.start.0, row.span.end.0);
-        bucket.wide.push(row);
-        self.wide += 1;
+        if let Some(row) = row.compact() {
+            bucket.rows.push(row);
+            self.rows += 1;
+        } else {
+            bucket.wide.push(row);
+            self.wide += 1;
+        }
     }
 
     /// All that waits.
@@ -176,6 +181,11 @@ impl Waiting {
             rows.clear();
             self.spare.push(rows);
         }
+    }
+
+    /// Keeps no memory that is not used.
+    pub(super) fn give_back_memory(&mut self) {
+        self.spare.clear();
     }
 
     /// The earliest `start` of a row that waits.

@@ -30,7 +30,7 @@ pub(super) struct Material<'a> {
     pub(super) conversations: Vec<Conversation>,
     pub(super) judged: Vec<Judged<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
-    pub(super) others: Vec<(OtherKey, Option<&'a NetworkAclEntry>, Total)>,
+    pub(super) others: Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)>,
 }
 
 impl Material<'_> {
