@@ -1,13 +1,13 @@
 //! Takes batches in a fixed order, joins their rows, and bounds what has to wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::accepted::WideRow;
 use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
-use super::interface::{Interface, InterfaceIndex, InterfaceTable};
+use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
 use super::overflow::{PARTITIONS, Quota};
 use super::reject::RejectTable;
 use super::settled::Settled;
@@ -32,6 +32,9 @@ const LEAST_DISK: u64 = 8 << 30;
 /// within less.
 const READ_BACK_SECONDS: i64 = 1800;
 
+/// Stands for interfaces that there was no room for.
+const NOWHERE: InterfaceIndex = InterfaceIndex(u32::MAX);
+
 /// How the join behaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -50,6 +53,8 @@ pub(super) struct Bounds {
     pub(super) part: usize,
     /// Bytes that conversations take until they are printed; beyond them some are left out.
     pub(super) conversations: usize,
+    /// Bytes of memory for the names of interfaces; records of further ones are not kept.
+    pub(super) interfaces: usize,
     /// Bytes of memory for rejects that are no replies.
     pub(super) unpaired: usize,
     /// Bytes of memory for rows on their way to a temporary file.
@@ -65,6 +70,7 @@ impl Bounds {
             memory,
             part: memory.max(LEAST_MEMORY),
             conversations: memory.max(LEAST_MEMORY),
+            interfaces: (memory / 2).max(LEAST_MEMORY),
             unpaired: (memory / 8).max(LEAST_BUFFERS),
             buffers: (memory / 16).max(LEAST_BUFFERS),
             disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
@@ -96,8 +102,6 @@ pub struct Correlator {
     spilled_at: Option<Timestamp>,
     /// Bytes that were moved there again when they were read back last.
     carried_over: u64,
-    skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
-    skip_data_spans: usize,
     /// Nothing that started before this moment may come any more.
     earliest_to_come: Option<Timestamp>,
     /// The moment last given to [`Self::retire`].
@@ -127,7 +131,7 @@ pub struct Correlated {
     /// Rejects that are no replies.
     pub unpaired: UnpairedRejects,
     /// By [`InterfaceIndex`].
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Interfaces,
     /// `SKIPDATA` intervals by interface, in time order.
     pub skip_data: BTreeMap<InterfaceIndex, Vec<Span>>,
     /// Lines that became no row.
@@ -151,6 +155,8 @@ pub struct Correlated {
     /// Conversations left out of `conversations`, which take more than the memory limit. Their records are among those
     /// not kept.
     pub cut_conversations: u64,
+    /// Whether `SKIPDATA` intervals are left out of `skip_data`, for the same reason.
+    pub cut_skip_data: bool,
     /// Records among which copies were not looked for: neither memory nor disk had room.
     pub unchecked: u64,
     /// Why the disk had no room.
@@ -181,8 +187,6 @@ impl Correlator {
             spilled: None,
             spilled_at: None,
             carried_over: 0,
-            skip_data: BTreeMap::new(),
-            skip_data_spans: 0,
             earliest_to_come: None,
             retired_before: None,
             totals: Totals::default(),
@@ -203,12 +207,26 @@ impl Correlator {
         };
         let mut interfaces = std::mem::take(&mut self.numbers);
         interfaces.clear();
-        interfaces.extend(batch.interfaces.iter().map(|interface| self.interfaces.merge(interface)));
-        self.absorb_accepted(batch, &interfaces);
+        let limit = self.bounds.interfaces;
+        interfaces.extend(
+            batch
+                .interfaces
+                .iter()
+                .map(|interface| self.interfaces.merge(interface, limit).unwrap_or(NOWHERE)),
+        );
+        let has_room = !interfaces.contains(&NOWHERE);
+        self.absorb_accepted(batch, &interfaces, has_room);
         for mut row in batch.rejected.drain(..) {
             self.identities.add(Class::Rejected, row.record.span.start.0, row.identity);
             row.interface = interfaces[row.interface.0 as usize];
-            self.rejects.insert(&row);
+            if row.interface == NOWHERE {
+                self.totals.lost.rejected(&row.record);
+            } else {
+                self.rejects.insert(&row);
+            }
+        }
+        if !has_room {
+            self.quota.refuse(&format_args!("more than {} interfaces", self.interfaces.len()));
         }
         self.absorb_status(batch, &interfaces);
         self.numbers = interfaces;
@@ -217,7 +235,7 @@ impl Correlator {
         Ok(())
     }
 
-    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex]) {
+    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], has_room: bool) {
         let known = batch.row_times.take();
         if let Some(times) = known.or_else(|| RowTimes::of(&batch.accepted)) {
             let identities = &mut batch.accepted_identities;
@@ -230,13 +248,21 @@ impl Correlator {
                     }
                 }
             }
+            if !has_room {
+                let before = batch.accepted.len();
+                batch.accepted.retain(|row| interfaces[row.interface().0 as usize] != NOWHERE);
+                self.totals.lost.accepted += (before - batch.accepted.len()) as u64;
+            }
             self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
         }
         for (row, identity) in batch.wide.drain(..) {
             if !row.context {
                 self.identities.add(Class::Accepted, row.span.start.0, identity);
             }
-            self.waiting.add_row(WideRow { interface: interfaces[row.interface.0 as usize], ..row });
+            match interfaces[row.interface.0 as usize] {
+                NOWHERE => self.totals.lost.accepted += 1,
+                interface => self.waiting.add_row(WideRow { interface, ..row }),
+            }
         }
     }
 
@@ -247,9 +273,9 @@ impl Correlator {
                 Some(identity) => self.identities.add(class, row.span.start.0, identity),
                 None => self.totals.without_identity.add(class, 1),
             }
-            if let (true, Some(local)) = (row.skip_data, row.interface) {
-                let spans = self.skip_data.entry(interfaces[local.0 as usize]).or_default();
-                self.skip_data_spans += usize::from(spans.insert(row.span));
+            let interface = row.interface.map(|local| interfaces[local.0 as usize]);
+            if let Some(interface) = interface.filter(|interface| row.skip_data && *interface != NOWHERE) {
+                self.settled.skip_data(interface, row.span);
             }
         }
     }
@@ -286,7 +312,6 @@ impl Correlator {
             + self.identities.buffered()
             + self.settled.bytes()
             + self.interfaces.bytes()
-            + self.skip_data_spans * size_of::<Span>() * 2
     }
 
     /// Joins and forgets what nothing to come can match, now that no record that started before `earliest` will.
@@ -387,7 +412,7 @@ impl Correlator {
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
         let counted = self.identities.counted();
-        correlated(settled, self.interfaces.clone(), self.skip_data.clone(), totals, counted)
+        correlated(settled, self.interfaces.clone(), totals, counted)
     }
 
     /// Joins what is left and hands everything over.
@@ -405,7 +430,7 @@ impl Correlator {
         self.totals.unchecked = self.identities.unchecked();
         self.totals.not_kept_because = self.quota.refused();
         let counted = self.identities.counted();
-        correlated(self.settled, self.interfaces, self.skip_data, self.totals, counted)
+        correlated(self.settled, self.interfaces, self.totals, counted)
     }
 }
 
@@ -413,13 +438,12 @@ impl Correlator {
 fn correlated(
     settled: Settled,
     interfaces: InterfaceTable,
-    skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
     totals: Totals,
     (distinct, copies): (PerClass, u64),
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-    let Settled { mut conversations, mut unpaired, lost, cut, .. } = settled;
+    let Settled { mut conversations, mut unpaired, skip_data, lost, cut, highest_span_rank, .. } = settled;
     for conversation in &mut conversations {
         conversation.interface = new(conversation.interface);
         if let Some(request) = &mut conversation.request {
@@ -444,6 +468,7 @@ fn correlated(
         dropped_rejected: totals.lost.rejected + lost.rejected,
         dropped_rejected_packets: totals.lost.rejected_packets.saturating_add(lost.rejected_packets),
         cut_conversations: cut,
+        cut_skip_data: highest_span_rank < u64::MAX,
         unchecked: totals.unchecked,
         not_kept_because: totals.not_kept_because,
         span: totals.span,

@@ -3,6 +3,7 @@
 //! The file has no name, so that it is gone with the process however that ends, and lies where `TMPDIR` says. What it
 //! holds is bounded. Refuses to know what the bytes mean.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Partitions: so many that one of them fits into memory when all of them do not.
 pub(super) const PARTITIONS: usize = 256;
 
-/// What all temporary files of a join may hold together, and why nothing more goes into them.
+/// What all temporary files of a join may hold together, and why something could not be kept.
 #[derive(Debug)]
 pub(super) struct Quota {
     limit: u64,
@@ -29,8 +30,9 @@ impl Quota {
         lock(&self.refused).clone()
     }
 
-    fn refuse(&self, error: &io::Error) {
-        lock(&self.refused).get_or_insert_with(|| error.to_string());
+    /// Takes note of why something could not be kept; the first reason stays.
+    pub(super) fn refuse(&self, reason: &dyn fmt::Display) {
+        lock(&self.refused).get_or_insert_with(|| reason.to_string());
     }
 
     fn take(&self, bytes: u64) -> io::Result<()> {

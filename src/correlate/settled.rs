@@ -1,11 +1,14 @@
-//! What is decided: conversations and rejects that are no replies, and the bound on the former.
+//! What is decided: conversations, rejects that are no replies, and what was skipped; and the bounds on them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::Span;
 use super::conversation::{Conversation, RejectedRecord, UnpairedReject};
+use super::interface::InterfaceIndex;
 use super::overflow::Quota;
 use super::reject::conversation_hash;
 use super::spill::Lost;
@@ -13,6 +16,9 @@ use super::unpaired::UnpairedRejects;
 
 /// What a conversation takes until it is printed, besides its records: itself, its cause, its row of text.
 pub const CONVERSATION_BYTES: usize = 1536;
+
+/// What a `SKIPDATA` interval takes, with its part of the tree.
+const SPAN_BYTES: usize = 40;
 
 /// What leaves the table.
 #[derive(Debug, Clone)]
@@ -28,6 +34,10 @@ pub(super) struct Settled {
     /// Conversations of a higher rank are left out: which ones they are does not depend on the order of input.
     highest_rank: u64,
     records: usize,
+    /// `SKIPDATA` intervals by interface, those of the lowest ranks where there is no room for all.
+    pub(super) skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
+    spans: usize,
+    pub(super) highest_span_rank: u64,
 }
 
 impl Settled {
@@ -42,6 +52,9 @@ impl Settled {
             limit,
             highest_rank: u64::MAX,
             records: 0,
+            skip_data: BTreeMap::new(),
+            spans: 0,
+            highest_span_rank: u64::MAX,
         }
     }
 
@@ -75,11 +88,38 @@ impl Settled {
         self.unpaired.push(reject, &mut self.lost);
     }
 
+    /// Takes note of a `SKIPDATA` interval.
+    pub(super) fn skip_data(&mut self, interface: InterfaceIndex, span: Span) {
+        if span_rank(span) > self.highest_span_rank {
+            return;
+        }
+        self.spans += usize::from(self.skip_data.entry(interface).or_default().insert(span));
+        while self.spans * SPAN_BYTES > self.limit / 4 {
+            self.highest_span_rank /= 2;
+            let highest = self.highest_span_rank;
+            let mut kept = 0;
+            self.skip_data.retain(|_, spans| {
+                spans.retain(|span| span_rank(*span) <= highest);
+                kept += spans.len();
+                !spans.is_empty()
+            });
+            self.spans = kept;
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.conversations.capacity() * size_of::<Conversation>()
             + self.records * size_of::<RejectedRecord>()
             + self.unpaired.bytes()
+            + self.spans * SPAN_BYTES
     }
+}
+
+fn span_rank(span: Span) -> u64 {
+    let mut hasher = FixedState::with_seed(8).build_hasher();
+    hasher.write_i64(span.start.0);
+    hasher.write_i64(span.end.0);
+    hasher.finish()
 }
 
 fn cost(conversation: &Conversation) -> usize {

@@ -11,6 +11,9 @@ use super::reject::{RejectTable, RejectedRow, conversation_hash, partition_of};
 use super::waiting::Waiting;
 use crate::net::Timestamp;
 
+/// Why rows of a part are not kept that memory has no room for.
+const ONE_PART: &str = "one conversation takes more than the memory limit by itself";
+
 /// Records that were counted and then not kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Lost {
@@ -48,6 +51,7 @@ pub(super) struct Spilled {
     rows: Partitioned,
     rejects: Partitioned,
     latest_end: Option<Timestamp>,
+    quota: Arc<Quota>,
     pub(super) lost: Lost,
 }
 
@@ -58,6 +62,7 @@ impl Spilled {
             rows: Partitioned::new(budget / 2, quota),
             rejects: Partitioned::new(budget / 2, quota),
             latest_end: None,
+            quota: Arc::clone(quota),
             lost: Lost::default(),
         }
     }
@@ -130,18 +135,19 @@ impl Spilled {
     ) -> (RejectTable, Option<Timestamp>) {
         let window = until.match_window_seconds;
         let (mut table, mut space) = (RejectTable::default(), Vec::new());
-        let lost = &mut self.lost;
+        let (lost, quota) = (&mut self.lost, &self.quota);
         let unread = self.rejects.blocks(partition, &mut space, |block| {
             let mut rows = Encoded(block);
             while let Some(row) = rows.rejected() {
                 if table.bytes() > until.limit {
+                    quota.refuse(&ONE_PART);
                     lost.rejected(&row.record);
                 } else {
                     table.insert(&row);
                 }
             }
         });
-        self.lost.rejected += unread.err().map_or(0, |unread| unread.rows);
+        lost.rejected += unread.err().map_or(0, |unread| unread.rows);
         let kept_from = until.earliest.map(|earliest| earliest.plus_seconds(-window));
         let mut first_kept = until.earliest;
         let unread = self.rows.blocks(partition, &mut space, |block| {
@@ -150,12 +156,15 @@ impl Spilled {
                 if kept_from.is_some_and(|from| row.span.end >= from) {
                     first_kept = first_kept.min(Some(row.span.start));
                     waiting.add_row(row);
+                } else if table.bytes() > until.limit.saturating_mul(2) {
+                    quota.refuse(&ONE_PART);
+                    lost.accepted += 1;
                 } else {
                     table.probe_row(&row, window);
                 }
             }
         });
-        self.lost.accepted += unread.err().map_or(0, |unread| unread.rows);
+        lost.accepted += unread.err().map_or(0, |unread| unread.rows);
         (table, first_kept.map(|first| first.plus_seconds(-window)))
     }
 

@@ -150,7 +150,7 @@ type Evidence = (Span, u64, u64, Option<u8>, Option<String>);
 
 fn said(correlated: &Correlated) -> Vec<Said> {
     let name = |index: InterfaceIndex| {
-        String::from_utf8_lossy(&correlated.interfaces[index.0 as usize].interface_id).into_owned()
+        String::from_utf8_lossy(correlated.interfaces.get(index).interface_id).into_owned()
     };
     let evidence = |one: RequestEvidence| {
         (

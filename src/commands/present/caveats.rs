@@ -54,6 +54,9 @@ impl Material<'_> {
                 correlated.cut_conversations
             )
         });
+        let cut_spans = correlated
+            .cut_skip_data
+            .then(|| format!("some SKIPDATA intervals are not shown beside their findings; {advice}"));
         let no_room = correlated.not_kept_because.as_ref().map(|reason| {
             format!(
                 "{} records were counted but not paired, and copies were not looked for among {}, because waiting records                  took {limit} MiB of memory and no more room was in the temporary folder (TMPDIR): {reason}; {advice}",
@@ -61,7 +64,7 @@ impl Material<'_> {
                 correlated.unchecked
             )
         });
-        cut.into_iter().chain(no_room)
+        cut.into_iter().chain(cut_spans).chain(no_room)
     }
 
     pub(super) fn other_rejects(&self) -> view::OtherRejects {
@@ -202,7 +205,7 @@ impl Material<'_> {
     fn address_collisions(&self, input: &str) -> Option<String> {
         let met = self.reading.correlated.interfaces.iter();
         let several: Vec<_> = met
-            .filter_map(|met| self.network.config().interface(std::str::from_utf8(&met.interface_id).ok()?))
+            .filter_map(|met| self.network.config().interface(std::str::from_utf8(met.interface_id).ok()?))
             .filter(|known| {
                 let private = known.addresses.iter().filter(|address| address.is_ipv4()).count();
                 private > 1 || !known.prefixes.is_empty()

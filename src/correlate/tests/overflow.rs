@@ -7,6 +7,7 @@ const UNBOUNDED: Bounds = Bounds {
     memory: usize::MAX,
     part: usize::MAX,
     conversations: usize::MAX,
+    interfaces: usize::MAX,
     unpaired: usize::MAX,
     buffers: 0,
     disk: u64::MAX,
@@ -141,4 +142,54 @@ fn memory_that_is_full_empties_itself_and_nothing_is_lost() {
     assert_eq!((correlated.accepted, correlated.rejected), (20_000, 20_000));
     assert_eq!((correlated.dropped_accepted, correlated.dropped_rejected), (0, 0));
     assert_eq!(correlated.unpaired.all().iter().map(|one| one.rejected.len()).sum::<usize>(), 20_000);
+}
+
+#[test]
+fn records_of_interfaces_that_have_no_room_are_counted_and_told() {
+    let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
+    let mut records = Vec::new();
+    for interface in ["eni-a", "eni-b"] {
+        records.push(Rec { interface, ..Rec::accept(request, 0, 60) });
+        records.push(Rec { interface, ..Rec::accept(request, 60, 120) });
+        records.push(Rec { interface, ..Rec::reject(request.reversed(), 0, 60) });
+        records.push(Rec { interface, status: LogStatus::SkipData, ..Rec::accept(request, 0, 60) });
+    }
+    let bounds = Bounds { interfaces: 0, ..UNBOUNDED };
+    let joined = join_within(bounds, &[records], &Selection::default(), &[], true);
+    assert_eq!((joined.accepted, joined.rejected, joined.skip_data_records), (4, 2, 2));
+    assert_eq!((joined.conversations.len(), joined.interfaces.len(), joined.skip_data.len()), (1, 1, 1));
+    assert_eq!((joined.dropped_accepted, joined.dropped_rejected), (2, 1));
+    assert_eq!(joined.not_kept_because.as_deref(), Some("more than 1 interfaces"));
+}
+
+#[test]
+fn a_conversation_that_no_memory_holds_is_counted_and_told() {
+    let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
+    let mut records = Vec::new();
+    for n in 0..2000 {
+        records.push(Rec::accept(request, n, n + 60));
+        records.push(Rec::reject(request.reversed(), n, n + 60));
+    }
+    let bounds = Bounds { memory: 0, part: 100_000, ..UNBOUNDED };
+    let joined = join_within(bounds, &[records], &Selection::default(), &[], false);
+    assert_eq!((joined.accepted, joined.rejected), (2000, 2000));
+    assert!(joined.dropped_accepted > 100 && joined.dropped_rejected > 100, "{joined:?}");
+    let rejected: usize = joined.conversations.iter().map(|one| one.rejected.len()).sum();
+    assert_eq!(rejected as u64 + joined.dropped_rejected, 2000);
+    assert!(joined.not_kept_because.is_some_and(|reason| reason.contains("one conversation")));
+}
+
+#[test]
+fn of_too_many_skipped_intervals_the_same_ones_stay_in_any_order() {
+    let bounds = Bounds { conversations: 40_000, ..UNBOUNDED };
+    let nothing =
+        Rec { status: LogStatus::SkipData, ..Rec::accept(tcp("10.0.0.1", 1, "10.0.0.2", 2), 0, 60) };
+    let mut records: Vec<_> =
+        (0..1000).map(|n| Rec { span: span(n * 60, n * 60 + 59), ..nothing.clone() }).collect();
+    let forward = join_within(bounds, &cut(&records, &[]), &Selection::default(), &[], false);
+    records.reverse();
+    let backward = join_within(bounds, &[records], &Selection::default(), &[], false);
+    assert_eq!(format!("{forward:?}"), format!("{backward:?}"));
+    let kept = forward.skip_data.values().map(Vec::len).sum::<usize>();
+    assert!(forward.cut_skip_data && (50..=250).contains(&kept), "{kept}");
 }
