@@ -193,3 +193,17 @@ fn of_too_many_skipped_intervals_the_same_ones_stay_in_any_order() {
     let kept = forward.skip_data.values().map(Vec::len).sum::<usize>();
     assert!(forward.cut_skip_data && (50..=250).contains(&kept), "{kept}");
 }
+
+#[test]
+fn a_request_that_is_not_past_yet_is_there_when_it_was_read_back() {
+    let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
+    let bounds = Bounds { memory: 0, ..UNBOUNDED };
+    for (earliest, pairs) in [(100 + WINDOW, 1), (101 + WINDOW, 0)] {
+        let batches = [
+            vec![Rec::accept(request, 0, 100)],
+            vec![Rec::reject(request.reversed(), earliest, earliest + 10)],
+        ];
+        let joined = join_within(bounds, &batches, &Selection::default(), &[None, Some(earliest)], false);
+        assert_eq!(joined.conversations.len(), pairs, "{earliest}");
+    }
+}
