@@ -106,6 +106,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // An identifier takes a piece of memory of its own.
+        self.interfaces.capacity() * (size_of::<Interface>() + 32)
+            + self.accepted.capacity() * size_of::<AcceptedRow>()
+            + self.accepted_identities.capacity() * size_of::<u64>()
+            + self.wide.capacity() * size_of::<(WideRow, u64)>()
+            + self.rejected.capacity() * size_of::<RejectedRow>()
+            + self.status.capacity() * size_of::<StatusRow>()
+    }
+
     /// Forgets the rows and keeps the memory.
     pub(super) fn clear(&mut self) {
         let Self { counts, malformed, missing, foreign, interfaces, accepted, accepted_identities, .. } =

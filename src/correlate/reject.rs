@@ -118,14 +118,17 @@ impl RejectTable {
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
         } else {
-            self.mark(hash);
+            mark(&mut self.filter, hash);
         }
     }
 
+    /// Bytes held, by their sizes.
     pub(super) fn bytes(&self) -> usize {
         // Vectors grow by doubling: half as much again on average. Times are kept in a list of their own.
         let lists = self.records * (size_of::<Stored>() + size_of::<Span>()) + self.hits * size_of::<Hit>();
-        self.table.capacity() * (size_of::<Entry>() + 8) + lists + lists / 2
+        // The table is full at seven eighths, with a byte beside each place.
+        let places = self.table.capacity() / 7 * 8 * (size_of::<Entry>() + 1);
+        places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
     }
 
     /// Lets the rows of one run probe the table.
@@ -225,21 +228,20 @@ impl RejectTable {
         self.filter.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    fn mark(&mut self, hash: u64) {
-        let (word, bit) = filter_place(hash, self.filter.len());
-        self.filter[word] |= bit;
-    }
-
     /// About 32 bits for each flow, so that one in thirty other probes goes on to the table.
     fn rebuild_filter(&mut self) {
         let words = (self.table.len() / 2).next_power_of_two().max(64);
         self.filter.clear();
         self.filter.resize(words, 0);
-        let hashes: Vec<u64> = self.table.iter().map(|entry| entry.hash).collect();
-        for hash in hashes {
-            self.mark(hash);
+        for entry in &self.table {
+            mark(&mut self.filter, entry.hash);
         }
     }
+}
+
+fn mark(filter: &mut [u64], hash: u64) {
+    let (word, bit) = filter_place(hash, filter.len());
+    filter[word] |= bit;
 }
 
 #[inline]
