@@ -221,12 +221,12 @@ pub struct OtherRejects<'a>(BTreeMap<OtherKey<'a>, (Option<&'a NetworkAclEntry>,
 
 impl<'a> OtherRejects<'a> {
     /// Adds records of one flow with one cause.
-    pub(super) fn add(
+    pub(super) fn add<'r>(
         &mut self,
         kind: UnpairedKind,
         direction: Option<Direction>,
         decision: &Decision<'a>,
-        rejected: &[RejectedRecord],
+        rejected: impl Iterator<Item = &'r RejectedRecord>,
     ) {
         let key = OtherKey {
             cause: decision.cause,

@@ -316,6 +316,17 @@ fn captured_at(acl: Option<&NetworkAcl>, places: &Places<'_>) -> Option<Timestam
     places.config().acl_captured_at(&acl?.network_acl_id)
 }
 
+/// The reasons that these records give, each once, in the order in which they come.
+fn reasons(rejected: &[RejectedRecord]) -> Vec<Option<RejectReason>> {
+    let mut reasons = Vec::with_capacity(1);
+    for record in rejected {
+        if !reasons.contains(&record.reject_reason) {
+            reasons.push(record.reject_reason);
+        }
+    }
+    reasons
+}
+
 fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<RejectedRecord>)> {
     let mut groups: Vec<(Option<RejectReason>, Vec<RejectedRecord>)> = Vec::new();
     for record in rejected {
@@ -480,19 +491,18 @@ pub fn judge_unpaired<'a>(
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
         let is_possible = reject_only && has_shape_of_a_reply(reject, direction);
-        for (reason, rejected) in by_reason(&reject.rejected) {
+        for reason in reasons(&reject.rejected) {
             let decision = match reason {
                 Some(reason) => by_log(reason),
                 None => decide(&reject.packet, direction, place, places),
             };
-            if !is_possible {
-                result.others.add(reject.kind, direction, &decision, &rejected);
-            } else if result.possible.len() < most {
-                let judged = possible_reply(decision, direction, rejected, places);
+            let rejected = reject.rejected.iter().filter(|record| record.reject_reason == reason);
+            if is_possible && result.possible.len() < most {
+                let judged = possible_reply(decision, direction, rejected.copied().collect(), places);
                 result.possible.push((as_conversation(reject), judged));
             } else {
-                result.possible_cut += 1;
-                result.others.add(reject.kind, direction, &decision, &rejected);
+                result.possible_cut += u64::from(is_possible);
+                result.others.add(reject.kind, direction, &decision, rejected);
             }
         }
     });

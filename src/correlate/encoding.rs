@@ -1,10 +1,13 @@
 //! Rows as bytes, for those that do not stay in memory. Knows no files; what it reads it wrote itself, and bytes that it
 //! did not write end the rows.
 
+use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::FixedState;
+
 use super::accepted::WideRow;
-use super::conversation::{RejectedRecord, UnpairedKind, UnpairedReject};
+use super::conversation::{RejectedRecord, UnpairedKind, UnpairedPart, UnpairedReject};
 use super::interface::InterfaceIndex;
 use super::reject::RejectedRow;
 use super::{Span, Timestamp};
@@ -52,13 +55,13 @@ pub(super) fn put_rejected(out: &mut Vec<u8>, row: &RejectedRow) {
 }
 
 /// Appends rejects that are no replies.
-pub(super) fn put_unpaired(out: &mut Vec<u8>, reject: &UnpairedReject) {
+pub(super) fn put_unpaired(out: &mut Vec<u8>, reject: &UnpairedPart<'_>) {
     let kind = reject.kind as u8 * KIND;
     out.push(of_direction(reject.flow_direction) | has_flow(&reject.flow, &reject.packet) | kind);
     out.extend(reject.interface.0.to_le_bytes());
     put_flows(out, &reject.flow, &reject.packet);
     out.extend(u32::try_from(reject.rejected.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for record in &reject.rejected {
+    for record in reject.rejected {
         put_record(out, record);
     }
 }
@@ -192,6 +195,40 @@ impl Encoded<'_> {
         Some(UnpairedReject { interface, flow, packet, flow_direction: direction(head), kind, rejected })
     }
 
+    /// Passes over the next rejects that are no replies; gives a hash of their packet, the same for all of one packet.
+    pub(super) fn pass_unpaired(&mut self) -> Option<u64> {
+        let head = self.byte()?;
+        self.interface()?;
+        let before = self.0;
+        self.pass_tuple()?;
+        let mut hasher = FixedState::with_seed(9).build_hasher();
+        hasher.write(&before[..before.len() - self.0.len()]);
+        if head & HAS_FLOW != 0 {
+            self.pass_tuple()?;
+        }
+        for _ in 0..u32::from_le_bytes(self.array()?) {
+            self.pass_record()?;
+        }
+        Some(hasher.finish())
+    }
+
+    fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.0 = self.0.get(bytes..)?;
+        Some(())
+    }
+
+    fn pass_tuple(&mut self) -> Option<()> {
+        let addresses = if self.byte()? == 4 { 8 } else { 32 };
+        self.pass(addresses + 5)
+    }
+
+    fn pass_record(&mut self) -> Option<()> {
+        let head = self.byte()?;
+        let has = |bit| usize::from(head & bit != 0);
+        let (times, number) = if head & SMALL == 0 { (16, 8) } else { (6, 4) };
+        self.pass(times + number * (has(HAS_PACKETS) + has(HAS_BYTES)) + has(HAS_FLAGS))
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
@@ -281,6 +318,11 @@ mod tests {
 
     use super::*;
 
+    fn part_of(reject: &UnpairedReject) -> UnpairedPart<'_> {
+        let UnpairedReject { interface, flow, packet, flow_direction, kind, ref rejected } = *reject;
+        UnpairedPart { interface, flow, packet, flow_direction, kind, rejected }
+    }
+
     fn an_address() -> impl Strategy<Value = IpAddr> {
         prop_oneof![
             any::<u32>().prop_map(|bits| Ipv4Addr::from(bits).into()),
@@ -352,17 +394,22 @@ mod tests {
             let mut out = Vec::new();
             put_row(&mut out, &row);
             put_rejected(&mut out, &rejected);
-            put_unpaired(&mut out, &unpaired);
+            put_unpaired(&mut out, &part_of(&unpaired));
             let mut encoded = Encoded(&out);
             prop_assert_eq!(encoded.row(), Some(row));
             prop_assert_eq!(encoded.rejected(), Some(rejected));
+            let mut passed = encoded;
+            prop_assert!(passed.pass_unpaired().is_some());
             prop_assert_eq!(encoded.unpaired(), Some(unpaired));
+            prop_assert_eq!(passed.0, encoded.0);
             prop_assert_eq!((encoded.0.len(), encoded.row()), (0, None));
         }
 
         #[test]
         fn bytes_of_nobody_end_the_rows(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let mut encoded = Encoded(&bytes);
+            let mut passed = encoded;
+            while passed.pass_unpaired().is_some() {}
             while encoded.unpaired().is_some() {}
             while encoded.rejected().is_some() || encoded.row().is_some() {}
         }
@@ -394,7 +441,7 @@ mod tests {
             rejected: vec![record],
         };
         let mut out = Vec::new();
-        put_unpaired(&mut out, &reject);
+        put_unpaired(&mut out, &part_of(&reject));
         assert!(out.len() <= 64, "{}", out.len());
     }
 }

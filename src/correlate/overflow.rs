@@ -210,6 +210,12 @@ impl Partitioned {
         unread.map_or(Ok(()), Err)
     }
 
+    /// Rows of a partition.
+    pub(super) fn rows(&self, partition: usize) -> u64 {
+        let part = &self.parts[partition];
+        part.extents.iter().map(|extent| u64::from(extent.rows)).sum::<u64>() + u64::from(part.rows)
+    }
+
     /// Bytes in the file.
     pub(super) fn stored(&self) -> u64 {
         self.disk.as_ref().map_or(0, |disk| lock(disk).end)

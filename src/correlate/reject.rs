@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::accepted::WideRow;
-use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
+use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedPart};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
@@ -33,7 +33,9 @@ pub(super) struct Entry {
     interface: InterfaceIndex,
     flow: FiveTuple,
     packet: FiveTuple,
-    rejected: Vec<Stored>,
+    /// The first rejected record that came; of a scan there is no other.
+    first: Stored,
+    more: Vec<Stored>,
     /// Latest `end` of a rejected record.
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
@@ -88,6 +90,14 @@ pub(super) struct RejectTable {
 }
 
 impl RejectTable {
+    /// What a flow of one record takes at most.
+    pub(super) const BYTES_A_FLOW: usize = 2 * size_of::<Entry>() + 2 * size_of::<Stored>();
+
+    /// An empty table with room for the flows of so many records.
+    pub(super) fn with_room_for(records: usize) -> Self {
+        Self { table: HashTable::with_capacity(records), ..Self::default() }
+    }
+
     pub(super) fn insert(&mut self, row: &RejectedRow) {
         let hash = conversation_hash(&row.packet);
         self.records += 1;
@@ -101,7 +111,7 @@ impl RejectTable {
         if let Some(entry) = found {
             entry.last_end = entry.last_end.max(end);
             entry.times = None;
-            entry.rejected.push(stored);
+            entry.more.push(stored);
             return;
         }
         let entry = Entry {
@@ -109,7 +119,8 @@ impl RejectTable {
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
-            rejected: vec![stored],
+            first: stored,
+            more: Vec::new(),
             last_end: end,
             times: None,
             hits: Vec::new(),
@@ -163,10 +174,9 @@ impl RejectTable {
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
         for entry in self.table.iter_hash_mut(hash) {
             let Some(relation) = entry.relation(row) else { continue };
-            let rejected = &entry.rejected;
-            let times = entry
-                .times
-                .get_or_insert_with(|| Nearby::new(rejected.iter().map(|stored| stored.record.span)));
+            let rejected = std::iter::once(&entry.first).chain(&entry.more);
+            let times =
+                entry.times.get_or_insert_with(|| Nearby::new(rejected.map(|stored| stored.record.span)));
             if times.any_within(row.span, match_window_seconds) {
                 entry.hits.push(Hit { row: *row, relation });
                 self.hits += 1;
@@ -187,7 +197,7 @@ impl RejectTable {
             return false;
         }
         for entry in done {
-            self.records -= entry.rejected.len();
+            self.records -= 1 + entry.more.len();
             self.hits -= entry.hits.len();
             entry.settle(match_window_seconds, interfaces, into);
         }
@@ -253,7 +263,7 @@ fn filter_place(hash: u64, words: usize) -> (usize, u64) {
 impl Entry {
     /// Its rejected records as rows.
     pub(super) fn rows(&self) -> impl Iterator<Item = RejectedRow> {
-        self.rejected.iter().map(|stored| RejectedRow {
+        std::iter::once(&self.first).chain(&self.more).map(|stored| RejectedRow {
             interface: self.interface,
             flow: self.flow,
             packet: self.packet,
@@ -288,13 +298,22 @@ impl Entry {
     }
 
     /// Decides record by record, then gathers the replies into conversations.
-    fn settle(self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
-        let hits = merge_hits(self.hits);
-        let around = Around::new(&hits);
+    fn settle(mut self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
         let is_tcp = self.packet.protocol == Protocol::TCP;
+        if self.hits.is_empty()
+            && self.more.is_empty()
+            && let Some(kind) = Around::default().kind_of(&self.first, is_tcp, match_window_seconds)
+        {
+            into.unpaired(&self.unpaired(kind, self.first.flow_direction, &[self.first.record]));
+            return;
+        }
+        let hits = merge_hits(std::mem::take(&mut self.hits));
+        let around = Around::new(&hits);
         let mut replies: Vec<Stored> = Vec::new();
         let mut others: [Vec<Stored>; 3] = Default::default();
-        let rejected = merge_copies(self.rejected);
+        let mut rejected = std::mem::take(&mut self.more);
+        rejected.push(self.first);
+        let rejected = merge_copies(rejected);
         for stored in rejected {
             match around.kind_of(&stored, is_tcp, match_window_seconds) {
                 None => replies.push(stored),
@@ -328,16 +347,21 @@ impl Entry {
         for kind in [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited] {
             let stored = &others[kind as usize];
             if !stored.is_empty() {
-                into.unpaired(&UnpairedReject {
-                    interface: self.interface,
-                    flow: self.flow,
-                    packet: self.packet,
-                    flow_direction: stored.iter().filter_map(|stored| stored.flow_direction).min(),
-                    kind,
-                    rejected: stored.iter().map(|stored| stored.record).collect(),
-                });
+                let direction = stored.iter().filter_map(|stored| stored.flow_direction).min();
+                let records: Vec<_> = stored.iter().map(|stored| stored.record).collect();
+                into.unpaired(&self.unpaired(kind, direction, &records));
             }
         }
+    }
+
+    fn unpaired<'r>(
+        &self,
+        kind: UnpairedKind,
+        flow_direction: Option<Direction>,
+        rejected: &'r [RejectedRecord],
+    ) -> UnpairedPart<'r> {
+        let Self { interface, flow, packet, .. } = *self;
+        UnpairedPart { interface, flow, packet, flow_direction, kind, rejected }
     }
 }
 
@@ -387,7 +411,7 @@ fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
 }
 
 /// The times of the accepted records around the rejected ones, by what they tell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Around {
     requests: Nearby,
     /// Requests through another interface that went in, and that went out.

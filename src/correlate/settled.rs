@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::Span;
-use super::conversation::{Conversation, RejectedRecord, UnpairedReject};
+use super::conversation::{Conversation, RejectedRecord, UnpairedPart};
 use super::interface::InterfaceIndex;
 use super::overflow::Quota;
 use super::reject::conversation_hash;
@@ -84,7 +84,7 @@ impl Settled {
         conversation.rejected.iter().for_each(|record| self.lost.rejected(record));
     }
 
-    pub(super) fn unpaired(&mut self, reject: &UnpairedReject) {
+    pub(super) fn unpaired(&mut self, reject: &UnpairedPart<'_>) {
         self.unpaired.push(reject, &mut self.lost);
     }
 

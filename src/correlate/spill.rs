@@ -134,7 +134,10 @@ impl Spilled {
         waiting: &mut Waiting,
     ) -> (RejectTable, Option<Timestamp>) {
         let window = until.match_window_seconds;
-        let (mut table, mut space) = (RejectTable::default(), Vec::new());
+        // Their flows may be fewer; a table that grows moves everything again and again.
+        let room = usize::try_from(self.rejects.rows(partition)).unwrap_or(usize::MAX);
+        let mut table = RejectTable::with_room_for(room.min(until.limit / RejectTable::BYTES_A_FLOW));
+        let mut space = Vec::new();
         let (lost, quota) = (&mut self.lost, &self.quota);
         let unread = self.rejects.blocks(partition, &mut space, |block| {
             let mut rows = Encoded(block);

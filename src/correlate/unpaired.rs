@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::conversation::UnpairedReject;
+use super::conversation::{UnpairedPart, UnpairedReject};
 use super::encoding::{Encoded, put_unpaired};
 use super::interface::InterfaceIndex;
 use super::overflow::{PARTITIONS, Partitioned, Quota};
@@ -29,7 +29,7 @@ impl UnpairedRejects {
     }
 
     /// Adds some of a flow's records; what cannot be kept is counted in `lost`.
-    pub(super) fn push(&mut self, reject: &UnpairedReject, lost: &mut Lost) {
+    pub(super) fn push(&mut self, reject: &UnpairedPart<'_>, lost: &mut Lost) {
         let partition = partition_of(conversation_hash(&reject.packet));
         self.store.push(partition, |out| put_unpaired(out, reject));
         if self.store.is_due() {
@@ -64,22 +64,37 @@ impl UnpairedRejects {
     /// Gives every flow once with all its records of one kind. Fails when some of them cannot be read back from the
     /// temporary file; the others are given all the same.
     pub fn for_each(&self, mut visit: impl FnMut(&UnpairedReject)) -> io::Result<()> {
-        let (mut space, mut failed) = (Vec::new(), Ok(()));
+        let (mut space, mut bytes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut failed = Ok(());
         for partition in 0..PARTITIONS {
-            let mut parts = Vec::new();
-            let read = self.store.blocks(partition, &mut space, |block| {
-                let mut rows = Encoded(block);
-                while let Some(mut reject) = rows.unpaired() {
-                    if let Some(new) = self.renumbered.get(reject.interface.0 as usize) {
-                        reject.interface = *new;
-                    }
-                    parts.push(reject);
-                }
-            });
+            bytes.clear();
+            let read = self.store.blocks(partition, &mut space, |block| bytes.extend_from_slice(block));
             failed = failed.and(read.map_err(|unread| unread.error));
-            merge(parts).iter().for_each(&mut visit);
+            self.visit(&bytes, &mut places, &mut visit);
         }
         failed
+    }
+
+    /// Gives the flows of one partition, those of one packet together. Nearly all are alone with their packet.
+    fn visit(&self, bytes: &[u8], places: &mut Vec<(u64, usize)>, visit: &mut impl FnMut(&UnpairedReject)) {
+        places.clear();
+        let mut rest = Encoded(bytes);
+        loop {
+            let at = bytes.len() - rest.0.len();
+            let Some(hash) = rest.pass_unpaired() else { break };
+            places.push((hash, at));
+        }
+        places.sort_unstable();
+        for group in places.chunk_by(|a, b| a.0 == b.0) {
+            let parts = group.iter().filter_map(|(_, at)| Encoded(&bytes[*at..]).unpaired());
+            let parts = parts.map(|mut part| {
+                if let Some(new) = self.renumbered.get(part.interface.0 as usize) {
+                    part.interface = *new;
+                }
+                part
+            });
+            merge(parts.collect()).iter().for_each(&mut *visit);
+        }
     }
 
     /// All of them, by interface, packet, kind and flow.

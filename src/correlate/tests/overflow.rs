@@ -166,9 +166,9 @@ fn records_of_interfaces_that_have_no_room_are_counted_and_told() {
 fn a_conversation_that_no_memory_holds_is_counted_and_told() {
     let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
     let mut records = Vec::new();
-    for n in 0..2000 {
-        records.push(Rec::accept(request, n, n + 60));
-        records.push(Rec::reject(request.reversed(), n, n + 60));
+    for packets in 0..2000 {
+        records.push(Rec { packets, ..Rec::accept(request, 0, 60) });
+        records.push(Rec { packets, ..Rec::reject(request.reversed(), 0, 60) });
     }
     let bounds = Bounds { memory: 0, part: 100_000, ..UNBOUNDED };
     let joined = join_within(bounds, &[records], &Selection::default(), &[], false);
