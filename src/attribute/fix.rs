@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use super::finding::Finding;
-use super::judge::{Cause, Judged};
+use super::judge::{Cause, Judged, Other};
 use super::place::Places;
 use crate::correlate::Conversation;
 use crate::nacl::fix::{Fix, Replies, Requester, propose};
 use crate::nacl::{NetworkAcl, Packet};
-use crate::net::{Direction, FiveTuple};
+use crate::net::Direction;
 
 /// Flows that are no replies, and their packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,16 +103,22 @@ impl<'a> Fixes<'a> {
         fixes
     }
 
+    /// Whether what other rejects would be admitted matters to any proposal.
+    #[must_use]
+    pub fn wants_others(&self) -> bool {
+        !self.of_list.is_empty()
+    }
+
     /// Takes note of a reject that is no reply. To be called once for each of them, in any order.
-    pub fn meet(&mut self, other: &Judged<'_>, packet: &FiveTuple) {
+    pub fn meet(&mut self, other: &Other<'_>) {
         // What the log gives another reason for, and what the ACL allows or is not evaluated for, no entry changes.
         if !(other.cause.is_nacl() || other.cause == Cause::Undetermined) {
             return;
         }
         let (Some(acl), Some(direction)) = (other.network_acl, other.direction) else { return };
         let Some(places) = self.of_list.get(&(acl.network_acl_id.as_str(), direction)) else { return };
-        let packets = other.rejected.iter().filter_map(|record| record.packets).fold(0, u64::saturating_add);
-        let packet = Packet::of_flow(direction, packet);
+        let packets = other.packets;
+        let packet = Packet::of_flow(direction, &other.packet);
         for place in places {
             let Some(Some(proposal)) = self.proposals.get_mut(*place) else { continue };
             for one in &mut proposal.proposed {

@@ -8,10 +8,10 @@ mod fix;
 mod judge;
 mod place;
 
-pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
+pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
 pub use fix::{Fixes, Flows, Proposal, Proposed};
 pub use judge::{
-    Cause, Confidence, Detail, Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired,
+    Cause, Confidence, Detail, Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others,
 };
 pub use place::{Place, Places};
 

@@ -1,9 +1,10 @@
 //! Where an interface is, which ACL that means, and which address is its own.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use crate::correlate::{Interface, InterfaceIndex};
+use crate::correlate::{InterfaceIndex, InterfaceRef, Interfaces};
 use crate::nacl::NetworkAcl;
 use crate::net::{Direction, FiveTuple};
 use crate::network::{self, MissingFact, NetworkConfig, Subnet};
@@ -21,29 +22,32 @@ pub struct Place<'a> {
     pub network_acl: Result<&'a NetworkAcl, MissingFact>,
     /// The subnet was inferred from an address: the interface itself is not in the snapshot.
     pub subnet_is_inferred: bool,
-    logged: &'a Interface,
+    logged: InterfaceRef<'a>,
     known: Option<&'a network::Interface>,
     subnet: Option<&'a Subnet>,
 }
 
-/// The places of all interfaces met, by [`InterfaceIndex`].
+/// The places of all interfaces met, by [`InterfaceIndex`]. Each is found when it is first asked for: most interfaces
+/// have nothing rejected.
 #[derive(Debug)]
 pub struct Places<'a> {
     config: &'a NetworkConfig,
-    places: Vec<Place<'a>>,
+    interfaces: &'a Interfaces,
+    places: Vec<OnceCell<Box<Place<'a>>>>,
 }
 
 impl<'a> Places<'a> {
-    /// Finds every interface's place.
+    /// The places of these interfaces by what is known of the network.
     #[must_use]
-    pub fn new(interfaces: &'a [Interface], config: &'a NetworkConfig) -> Self {
-        Self { config, places: interfaces.iter().map(|interface| place(interface, config)).collect() }
+    pub fn new(interfaces: &'a Interfaces, config: &'a NetworkConfig) -> Self {
+        Self { config, interfaces, places: interfaces.iter().map(|_| OnceCell::new()).collect() }
     }
 
     /// The place of one interface.
     #[must_use]
     pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
-        &self.places[index.0 as usize]
+        let find = || Box::new(place(self.interfaces.get(index), self.config));
+        self.places[index.0 as usize].get_or_init(find)
     }
 
     /// The configuration that the places were found in.
@@ -84,15 +88,15 @@ fn is_gateway_load_balancer_endpoint(interface: &network::Interface) -> bool {
     interface.interface_type.as_deref() == Some("gateway_load_balancer_endpoint")
 }
 
-fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
-    let interface_id = String::from_utf8_lossy(&logged.interface_id);
+fn place<'a>(logged: InterfaceRef<'a>, config: &'a NetworkConfig) -> Place<'a> {
+    let interface_id = String::from_utf8_lossy(logged.interface_id);
     let known = config.interface(&interface_id);
     let own = logged
         .own_address
         .address(IpAddr::from([0; 4]))
         .or_else(|| logged.own_address.address(IpAddr::from([0; 16])));
-    let text = |bytes: &'a Option<Box<[u8]>>| bytes.as_deref().map(String::from_utf8_lossy);
-    let mut subnet_id = text(&logged.subnet_id)
+    let text = |bytes: Option<&'a [u8]>| bytes.map(String::from_utf8_lossy);
+    let mut subnet_id = text(logged.subnet_id)
         .or_else(|| known.and_then(|known| known.subnet_id.as_deref()).map(Cow::Borrowed));
     let mut subnet_is_inferred = false;
     if subnet_id.is_none()
@@ -102,7 +106,7 @@ fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
         subnet_is_inferred = true;
     }
     let subnet = subnet_id.as_deref().and_then(|id| config.subnet(id));
-    let vpc_id = text(&logged.vpc_id)
+    let vpc_id = text(logged.vpc_id)
         .or_else(|| known.and_then(|known| known.vpc_id.as_deref()).map(Cow::Borrowed))
         .or_else(|| subnet.and_then(|subnet| subnet.vpc_id.as_deref()).map(Cow::Borrowed));
     let network_acl = match &subnet_id {

@@ -85,11 +85,6 @@ impl PlainRow<'_, '_> {
 }
 
 impl WideRow {
-    /// What the record says beyond its identity; 0 when nothing.
-    pub(super) fn says(&self) -> u64 {
-        u64::from(meta(self.tcp_flags, self.flow_direction))
-    }
-
     /// The same row in 32 bytes, if it fits.
     #[inline]
     #[must_use]
@@ -118,7 +113,7 @@ impl WideRow {
 
 /// Flags and direction, and whether the format has them, in 11 bits.
 #[inline]
-pub(super) fn meta(tcp_flags: Option<TcpFlags>, flow_direction: Option<Direction>) -> u16 {
+fn meta(tcp_flags: Option<TcpFlags>, flow_direction: Option<Direction>) -> u16 {
     let direction = match flow_direction {
         Some(Direction::Ingress) => INGRESS,
         Some(Direction::Egress) => EGRESS,
@@ -128,12 +123,6 @@ pub(super) fn meta(tcp_flags: Option<TcpFlags>, flow_direction: Option<Direction
 }
 
 impl AcceptedRow {
-    /// What the record says beyond its identity; 0 when nothing.
-    #[inline]
-    pub(super) fn says(&self) -> u64 {
-        u64::from(self.meta & (HAS_FLAGS | INGRESS | EGRESS | 0xff))
-    }
-
     /// The row at full width.
     #[must_use]
     pub fn widen(&self) -> WideRow {

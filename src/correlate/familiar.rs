@@ -2,8 +2,6 @@
 //!
 //! A cache by the end of the name. What is not found here is not unknown; it is looked up at leisure.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
 use crate::record::{PlainRecord, Token};
@@ -62,10 +60,9 @@ impl Id {
     fn of_known(text: Option<&[u8]>) -> Self {
         let text = text.unwrap_or_default();
         match (text.first_chunk(), text.last_chunk()) {
-            (Some(first), Some(last)) if text.len() <= 32 => Self {
-                length: text.len(),
-                ends: (u128::from_le_bytes(*first), u128::from_le_bytes(*last)),
-            },
+            (Some(first), Some(last)) if text.len() <= 32 => {
+                Self { length: text.len(), ends: (u128::from_le_bytes(*first), u128::from_le_bytes(*last)) }
+            }
             _ => NO_ID,
         }
     }
@@ -188,21 +185,6 @@ impl Slot {
             }
             Common::None => true,
             Common::One(_) | Common::Two(..) | Common::Unseen => false,
-        }
-    }
-}
-
-impl From<Common<IpAddr>> for Common<u32> {
-    fn from(common: Common<IpAddr>) -> Self {
-        let bits = |address| match address {
-            IpAddr::V4(address) => Ipv4Addr::to_bits(address),
-            IpAddr::V6(_) => 0,
-        };
-        match common {
-            Common::Unseen => Self::Unseen,
-            Common::Two(a, b) => Self::Two(bits(a), bits(b)),
-            Common::One(a) => Self::One(bits(a)),
-            Common::None => Self::None,
         }
     }
 }

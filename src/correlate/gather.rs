@@ -14,6 +14,7 @@ use super::familiar::Familiar;
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
 use super::selection::Selection;
+use super::waiting::RowTimes;
 use super::{Span, Timestamp};
 use crate::net::FiveTuple;
 use crate::record::{
@@ -99,6 +100,8 @@ pub struct Batch {
     pub(super) wide: Vec<(WideRow, u64)>,
     pub(super) rejected: Vec<RejectedRow>,
     pub(super) status: Vec<StatusRow>,
+    /// When the rows in `accepted` were; `None` until it is known.
+    pub(super) row_times: Option<RowTimes>,
     /// Earliest `start` of any row.
     pub(super) earliest_start: Option<Timestamp>,
     /// From the earliest `start` to the latest `end` of the accepted and rejected records that count.
@@ -106,6 +109,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // An identifier takes a piece of memory of its own.
+        self.interfaces.capacity() * (size_of::<Interface>() + 32)
+            + self.accepted.capacity() * size_of::<AcceptedRow>()
+            + self.accepted_identities.capacity() * size_of::<u64>()
+            + self.wide.capacity() * size_of::<(WideRow, u64)>()
+            + self.rejected.capacity() * size_of::<RejectedRow>()
+            + self.status.capacity() * size_of::<StatusRow>()
+    }
+
     /// Forgets the rows and keeps the memory.
     pub(super) fn clear(&mut self) {
         let Self { counts, malformed, missing, foreign, interfaces, accepted, accepted_identities, .. } =
@@ -120,6 +135,7 @@ impl Batch {
         self.wide.clear();
         self.rejected.clear();
         self.status.clear();
+        self.row_times = None;
         self.earliest_start = None;
         self.span = None;
     }
@@ -182,6 +198,8 @@ impl<'a> Gatherer<'a> {
         self.name_hashes.clear();
         self.familiar.begin();
         self.last = None;
+        // Here the rows are still in this core's cache.
+        self.batch.row_times = RowTimes::of(&self.batch.accepted);
         std::mem::replace(&mut self.batch, empty)
     }
 
@@ -347,7 +365,10 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Takes any other ordinary record, and remembers what it says of its interface.
-    #[expect(clippy::needless_pass_by_value, reason = "the copy is made only here: the usual way keeps none in memory")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the copy is made only here: the usual way keeps none in memory"
+    )]
     #[inline(never)]
     fn unfamiliar(&mut self, record: PlainRecord<'_>) {
         let record = &record;

@@ -1,8 +1,9 @@
 //! One thread's work: open an object, decode it, parse its lines, hand on batches.
 
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
+use super::queue::Batches;
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
@@ -12,7 +13,7 @@ use crate::source::Object;
 /// One object to read, and where its batches go.
 pub(super) struct Job<'a> {
     pub(super) object: &'a Object,
-    pub(super) batches: SyncSender<Message>,
+    pub(super) batches: Batches,
 }
 
 /// What a worker says about its object, ending with one `End`.
@@ -66,7 +67,7 @@ pub(super) fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogForm
 struct RecordSink<'a> {
     reader: LineReader,
     gatherer: Gatherer<'a>,
-    batches: &'a SyncSender<Message>,
+    batches: &'a Batches,
     spent: &'a Mutex<Vec<Batch>>,
 }
 

@@ -109,7 +109,10 @@ impl<'a> Token<'a> {
     #[must_use]
     pub fn both_ends(self) -> (u128, u128) {
         let end = self.at.wrapping_add(self.length);
-        (u128::from_le_bytes(*sixteen(self.view, self.at)), u128::from_le_bytes(*sixteen_before(self.view, end)))
+        (
+            u128::from_le_bytes(*sixteen(self.view, self.at)),
+            u128::from_le_bytes(*sixteen_before(self.view, end)),
+        )
     }
 }
 
@@ -240,7 +243,8 @@ const START: usize = 6;
 const END: usize = 7;
 
 /// The largest value of each number.
-pub(super) const LIMITS: [u32; 8] = [65_535, 65_535, 255, 255, 99_999_999, 99_999_999, 99_999_999, 99_999_999];
+pub(super) const LIMITS: [u32; 8] =
+    [65_535, 65_535, 255, 255, 99_999_999, 99_999_999, 99_999_999, 99_999_999];
 
 /// Those that may have eight digits and no space before them in their word.
 pub(super) const EIGHT_DIGITS: [bool; 8] = [false, false, false, false, false, true, true, true];
@@ -309,13 +313,14 @@ impl<'a> Fields<'a, '_> {
         unusual |= wrong;
         let mut packet_addresses = None;
         if let Some((source_column, destination_column)) = layout.packet_addresses {
-            let (packet_source, packet_destination) = (self.text(source_column), self.text(destination_column));
+            let (packet_source, packet_destination) =
+                (self.text(source_column), self.text(destination_column));
             // Mostly the same text once more.
-            let same = arithmetic.same(packet_source, source) & arithmetic.same(packet_destination, destination);
+            let same =
+                arithmetic.same(packet_source, source) & arithmetic.same(packet_destination, destination);
             packet_addresses = Some((srcaddr, dstaddr));
             if !same {
-                let ([source, destination], wrong) =
-                    arithmetic.addresses(packet_source, packet_destination);
+                let ([source, destination], wrong) = arithmetic.addresses(packet_source, packet_destination);
                 unusual |= wrong;
                 packet_addresses = Some((source, destination));
             }

@@ -288,9 +288,8 @@ fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
     let packed = _mm256_packus_epi32(fours(early), fours(late));
     let values = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x0001_2710));
     let limit = |at: usize| LIMITS[at].cast_signed();
-    let limits = _mm256_setr_epi32(
-        limit(0), limit(1), limit(4), limit(5), limit(2), limit(3), limit(6), limit(7),
-    );
+    let limits =
+        _mm256_setr_epi32(limit(0), limit(1), limit(4), limit(5), limit(2), limit(3), limit(6), limit(7));
     let too_large = _mm256_cmpgt_epi32(values, limits);
     let wrong = _mm256_or_si256(no_digit, too_large);
     let right = _mm256_testz_si256(wrong, wrong) == 1;
@@ -305,9 +304,8 @@ fn numbers(texts: [u64; 8]) -> ([u32; 8], u64) {
 #[target_feature(enable = "avx2")]
 fn same(a: Text<'_>, b: Text<'_>) -> bool {
     // SAFETY: 16 bytes each.
-    let (left, right) = unsafe {
-        (_mm_loadu_si128(a.bytes.as_ptr().cast()), _mm_loadu_si128(b.bytes.as_ptr().cast()))
-    };
+    let (left, right) =
+        unsafe { (_mm_loadu_si128(a.bytes.as_ptr().cast()), _mm_loadu_si128(b.bytes.as_ptr().cast())) };
     let equal = _mm_movemask_epi8(_mm_cmpeq_epi8(left, right)).cast_unsigned();
     // As many as the length, from the first on; of a text that is too long there are not as many.
     (equal | u32::MAX.wrapping_shl(a.length)) == u32::MAX && (a.length == b.length) && a.length < 16

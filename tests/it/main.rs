@@ -11,6 +11,7 @@ mod live_logs;
 mod live_s3;
 mod logs_stub;
 mod network;
+mod overflow;
 mod parquet;
 mod permissions;
 mod progress;

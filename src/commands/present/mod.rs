@@ -32,7 +32,7 @@ pub(super) struct Material<'a> {
     pub(super) judged: Vec<Judged<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
     pub(super) fixes: Fixes<'a>,
-    pub(super) others: Vec<(OtherKey, Option<&'a NetworkAclEntry>, Total)>,
+    pub(super) others: Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)>,
 }
 
 impl Material<'_> {

@@ -47,7 +47,8 @@ const V5: &str = "version vpc-id subnet-id instance-id interface-id type flow-di
                   dstaddr dstport pkt-srcaddr pkt-dstaddr protocol tcp-flags bytes packets start end log-status action";
 const V11: &str = "account-id interface-id resource-id reject-reason srcaddr dstaddr srcport dstport protocol packets \
                    bytes start end action version log-status ecs-cluster-name brand-new";
-const ODD: &str = "srcaddr dstaddr interface-id srcport dstport protocol packets bytes start end action log-status";
+const ODD: &str =
+    "srcaddr dstaddr interface-id srcport dstport protocol packets bytes start end action log-status";
 const PARTIAL: &str = "interface-id srcaddr dstaddr pkt-srcaddr srcport dstport protocol packets start end action \
                        log-status bytes";
 
@@ -80,10 +81,29 @@ fn odd() -> BoxedStrategy<String> {
         "[0-9]{1,3}(\\.[0-9]{1,3}){3}[0-9.]{20,34}",
         "[ -~]{0,12}",
         "\\PC{1,5}",
-        select(&[
-            "-", "", "NODATA", "SKIPDATA", "OK", "2001:db8::1", "256.1.1.1", "010.0.0.1", "65536", "256",
-            "REJECTED", "accept", "1799999999999", "0", "4294967296", "BPA", "ingres", "\t", "00000443",
-        ][..])
+        select(
+            &[
+                "-",
+                "",
+                "NODATA",
+                "SKIPDATA",
+                "OK",
+                "2001:db8::1",
+                "256.1.1.1",
+                "010.0.0.1",
+                "65536",
+                "256",
+                "REJECTED",
+                "accept",
+                "1799999999999",
+                "0",
+                "4294967296",
+                "BPA",
+                "ingres",
+                "\t",
+                "00000443",
+            ][..]
+        )
         .prop_map(str::to_owned),
     ]
     .boxed()
