@@ -152,9 +152,9 @@ pub struct Gatherer<'a> {
     last: Option<InterfaceIndex>,
     hasher: FixedState,
     familiar: Familiar,
-    /// From the first `start` to the last `end` of the rows taken as usual.
-    first_start: i64,
-    last_end: i64,
+    /// When the rows taken as usual were, and the other ones.
+    usual: RowTimes,
+    others: Option<RowTimes>,
     /// Unix seconds that a record's `end` and `start` lie between for it to count; nothing when there are filters.
     counts_between: Option<(i64, i64)>,
 }
@@ -172,8 +172,8 @@ impl<'a> Gatherer<'a> {
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
             familiar: Familiar::default(),
-            first_start: i64::MAX,
-            last_end: i64::MIN,
+            usual: RowTimes::NONE,
+            others: None,
             counts_between: (!selection.has_filters()).then(|| {
                 let (since, until) = (selection.since, selection.until);
                 (since.map_or(i64::MIN, |since| since.0), until.map_or(i64::MAX, |until| until.0))
@@ -188,19 +188,28 @@ impl<'a> Gatherer<'a> {
 
     /// The rows so far; the next ones go into `empty`, whose memory is used again.
     pub fn exchange(&mut self, empty: Batch) -> Batch {
-        if self.first_start <= self.last_end {
-            let span = Span { start: Timestamp(self.first_start), end: Timestamp(self.last_end) };
+        let usual = std::mem::replace(&mut self.usual, RowTimes::NONE);
+        let mut row_times = self.others.take();
+        if usual.earliest_start <= usual.latest_end {
+            let span = Span { start: Timestamp(usual.earliest_start), end: Timestamp(usual.latest_end) };
             self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
             self.note_start(span);
-            (self.first_start, self.last_end) = (i64::MAX, i64::MIN);
+            row_times = Some(row_times.map_or(usual, |others| others.and(usual)));
         }
+        self.batch.row_times = row_times;
+        let rows = self.batch.accepted.len();
         self.by_name.clear();
         self.name_hashes.clear();
         self.familiar.begin();
         self.last = None;
-        // Here the rows are still in this core's cache.
-        self.batch.row_times = RowTimes::of(&self.batch.accepted);
-        std::mem::replace(&mut self.batch, empty)
+        let full = std::mem::replace(&mut self.batch, empty);
+        // The next batch will have about as many rows; lists that grow are copied, and have room for what never comes.
+        let expected = rows + rows / 16;
+        if rows > 0 && self.batch.accepted.capacity() < rows {
+            self.batch.accepted.reserve_exact(expected);
+            self.batch.accepted_identities.reserve_exact(expected);
+        }
+        full
     }
 
     fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {
@@ -359,8 +368,9 @@ impl<'a> Gatherer<'a> {
         let Some(row) = row.compact() else { return false };
         self.batch.accepted.push(row);
         self.batch.accepted_identities.push(hasher.finish());
-        self.first_start = self.first_start.min(start);
-        self.last_end = self.last_end.max(end);
+        self.usual.earliest_start = self.usual.earliest_start.min(start);
+        self.usual.latest_start = self.usual.latest_start.max(start);
+        self.usual.latest_end = self.usual.latest_end.max(end);
         true
     }
 
@@ -387,6 +397,8 @@ impl<'a> Gatherer<'a> {
     #[inline]
     fn accepted(&mut self, row: WideRow, identity: u64) {
         if let Some(compact) = row.compact() {
+            let times = RowTimes::of(&compact);
+            self.others = Some(self.others.map_or(times, |others| others.and(times)));
             self.batch.accepted.push(compact);
             self.batch.accepted_identities.push(identity);
         } else {

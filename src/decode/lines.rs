@@ -47,14 +47,22 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// How much more than its share a chunk may have: the last one is then not a few lines too many.
+const FAIR_SLACK: usize = 4096;
+
 /// Hands out a text that is there whole, in chunks of about the usual size and without copying it.
 pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
     let mut rest = text;
     let mut first_line = 1;
+    // Chunks of about one size: what is kept for a large one is not wasted on a small one.
+    let fair = text.len().div_ceil(text.len().div_ceil(limits.chunk_bytes).max(1));
     while !rest.is_empty() {
-        let piece = if rest.len() <= limits.chunk_bytes {
+        let size = (fair + FAIR_SLACK).min(limits.chunk_bytes);
+        let piece = if rest.len() <= size {
             rest
-        } else if let Some(last) = memrchr(b'\n', &rest[..limits.chunk_bytes]) {
+        } else if let Some(last) =
+            memrchr(b'\n', &rest[..size]).or_else(|| memrchr(b'\n', &rest[..limits.chunk_bytes.min(rest.len())]))
+        {
             &rest[..=last]
         } else {
             // A line longer than a chunk: let the buffer decide what it may be.

@@ -41,7 +41,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            chunk_bytes: 1024 * 1024,
+            // What is learnt of a chunk's interfaces is learnt once a chunk: larger ones cost less.
+            chunk_bytes: 4 * 1024 * 1024,
             json_line_bytes: 32 * 1024 * 1024,
             // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
             max_ratio: 400,
