@@ -1,0 +1,163 @@
+//! What CloudTrail's event history tells of network ACLs: `LookupEvents`.
+//!
+//! Owns which events are asked for, the pages, and how far back they are whole. Refuses to know what an event changed: it
+//! is handed on as the AWS CLI prints it.
+//!
+//! # Why by name
+//!
+//! A look-up takes one attribute. By resource there would be one for each ACL, and it is nowhere said that CloudTrail lists
+//! the ACL among the resources of every event: `ReplaceNetworkAclAssociation` takes the id of an association and names only
+//! the new ACL. By name there are always as many look-ups, however many ACLs there are, and they also tell of an ACL that is
+//! deleted by now. The service is asked twice a second at most, so ten names take five seconds.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::json::{JsonClient, print_time};
+use super::{Action, AwsError};
+use crate::net::Timestamp;
+
+/// What changes a network ACL or which subnet has it; the last ones do so without saying it (a new subnet gets the default
+/// ACL, a VPC's first IPv6 block brings entries).
+const EVENT_NAMES: [&str; 10] = [
+    "DeleteNetworkAclEntry",
+    "ReplaceNetworkAclEntry",
+    "CreateNetworkAclEntry",
+    "ReplaceNetworkAclAssociation",
+    "DeleteNetworkAcl",
+    "CreateNetworkAcl",
+    "AssociateVpcCidrBlock",
+    "AssociateSubnetCidrBlock",
+    "CreateSubnet",
+    "DeleteSubnet",
+];
+
+/// The most that the service gives on a page.
+const PAGE_SIZE: u32 = 50;
+
+/// How long the service keeps events, less what the clocks may differ by.
+const KEPT_SECONDS: i64 = 90 * 86_400 - 120;
+
+/// How long after a call its event may be missing. AWS speaks of five minutes on average, and promises nothing.
+const DELIVERY_SECONDS: i64 = 15 * 60;
+
+/// A stretch of time in which every change is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Complete {
+    /// First moment.
+    pub since: Timestamp,
+    /// Last moment.
+    pub until: Timestamp,
+}
+
+/// What the event history holds.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    /// Newest first, each once.
+    pub(super) events: Vec<Value>,
+    /// When all of them are here, if ever.
+    pub(super) complete: Option<Complete>,
+    /// Why there is not more.
+    pub(super) limitations: Vec<AwsError>,
+}
+
+/// Asks for every change from `since` until `until`, which is now. Fails only when nothing else can succeed either.
+pub(super) async fn changes(
+    client: &JsonClient,
+    since: Timestamp,
+    until: Timestamp,
+    most_pages: usize,
+) -> Result<Trail, AwsError> {
+    let mut lookup = Lookup {
+        client,
+        since: since.clamp(until.plus_seconds(-KEPT_SECONDS), until),
+        until,
+        most_pages,
+        known: HashSet::new(),
+        trail: Trail::default(),
+    };
+    let mut whole_since = lookup.since;
+    for name in EVENT_NAMES {
+        match lookup.named(name).await {
+            Ok(since) => whole_since = whole_since.max(since),
+            Err(error) if error.is_fatal() => return Err(error),
+            // What one name meets, the others meet as well.
+            Err(error) => {
+                lookup.trail.limitations.push(error);
+                whole_since = until;
+                break;
+            }
+        }
+    }
+    let mut trail = lookup.trail;
+    trail.events.sort_by(|a, b| time(b).cmp(&time(a)));
+    let whole_until = until.plus_seconds(-DELIVERY_SECONDS);
+    let complete = Complete { since: whole_since, until: whole_until };
+    trail.complete = (whole_since <= whole_until).then_some(complete);
+    Ok(trail)
+}
+
+struct Lookup<'a> {
+    client: &'a JsonClient,
+    since: Timestamp,
+    until: Timestamp,
+    most_pages: usize,
+    known: HashSet<String>,
+    trail: Trail,
+}
+
+impl Lookup<'_> {
+    /// Adds the events of this name; says since when they are all there.
+    async fn named(&mut self, name: &str) -> Result<Timestamp, AwsError> {
+        let parameters = Map::from_iter([
+            ("LookupAttributes".to_owned(), json!([{"AttributeKey": "EventName", "AttributeValue": name}])),
+            ("StartTime".to_owned(), json!(self.since.0)),
+            ("EndTime".to_owned(), json!(self.until.0)),
+            ("MaxResults".to_owned(), json!(PAGE_SIZE)),
+        ]);
+        let (mut pages, mut whole_since, mut is_cut_off) = (0, self.until, false);
+        let client = self.client;
+        let most_pages = self.most_pages;
+        let take = |events: Vec<Value>| {
+            pages += 1;
+            for event in events {
+                if let Some(time) = self.add(event, name) {
+                    // More of that second may be on the next page.
+                    whole_since = whole_since.min(time.plus_seconds(1));
+                }
+            }
+            is_cut_off = pages >= most_pages;
+            !is_cut_off
+        };
+        let keys = ("Events", "NextToken");
+        let fetched = client.pages(Action::LookupEvents, &parameters, keys, take).await;
+        fetched.map_err(|refused| refused.error)?;
+        if !is_cut_off {
+            return Ok(self.since);
+        }
+        let message =
+            format!("more than {most_pages} pages of {name}: those before {whole_since} were not read");
+        let (action, resource) = (Action::LookupEvents, client.region().to_owned());
+        self.trail.limitations.push(AwsError::Failed { action, resource, message });
+        Ok(whole_since)
+    }
+
+    /// Keeps an event that was asked for, once. Gives the time of what was asked for.
+    fn add(&mut self, event: Value, name: &str) -> Option<Timestamp> {
+        let Value::Object(mut event) = event else { return None };
+        print_time(&mut event, "EventTime");
+        let event = Value::Object(event);
+        let time = time(&event)?;
+        let is_asked_for = event["EventName"] == name && (self.since..=self.until).contains(&time);
+        let is_new = event["EventId"].as_str().is_none_or(|id| self.known.insert(id.to_owned()));
+        if is_asked_for && is_new {
+            self.trail.events.push(event);
+        }
+        is_asked_for.then_some(time)
+    }
+}
+
+fn time(event: &Value) -> Option<Timestamp> {
+    event.get("EventTime")?.as_str()?.parse().ok()
+}
