@@ -18,8 +18,8 @@ use super::json::{JsonClient, print_time};
 use super::{Action, AwsError};
 use crate::net::Timestamp;
 
-/// What changes a network ACL or which subnet has it; the last ones do so without saying it (a new subnet gets the default
-/// ACL, a VPC's first IPv6 block brings entries).
+/// What changes a network ACL or which subnet has it; the last ones do so without saying it: a new subnet gets the default
+/// ACL, a VPC's IPv6 block brings entries.
 const EVENT_NAMES: [&str; 10] = [
     "DeleteNetworkAclEntry",
     "ReplaceNetworkAclEntry",
@@ -28,8 +28,8 @@ const EVENT_NAMES: [&str; 10] = [
     "DeleteNetworkAcl",
     "CreateNetworkAcl",
     "AssociateVpcCidrBlock",
-    "AssociateSubnetCidrBlock",
     "CreateSubnet",
+    "CreateDefaultSubnet",
     "DeleteSubnet",
 ];
 
