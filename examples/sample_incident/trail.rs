@@ -45,11 +45,12 @@ const PIPELINE: Caller = Caller {
 };
 const MARIA: Caller = Caller { role: "Developer", session: "maria.k", source: "192.0.2.33", agent: CLI };
 const ON_CALL: Caller = Caller { role: "OnCall", session: "r.lind", source: "192.0.2.41", agent: CLI };
-const INVENTORY: Caller = Caller {
-    role: "Inventory",
-    session: "nightly",
-    source: "lambda.amazonaws.com",
-    agent: "Boto3/1.41.2 md/Botocore#1.41.2 exec-env/AWS_Lambda_python3.13",
+/// A service that looks on behalf of the account.
+const ADVISOR: Caller = Caller {
+    role: "AWSServiceRoleForTrustedAdvisor",
+    session: "TrustedAdvisor_111122223333",
+    source: "trustedadvisor.amazonaws.com",
+    agent: "trustedadvisor.amazonaws.com",
 };
 
 /// One call, as it ended.
@@ -105,8 +106,8 @@ fn deliveries(topology: &Topology) -> Vec<Delivery<'_>> {
         Delivery {
             at: BEGIN - 5 * MINUTE,
             calls: vec![
-                reading(BEGIN - 8 * MINUTE + 10 * SECOND, "DescribeSubnets", &INVENTORY),
-                reading(BEGIN - 8 * MINUTE + 9 * SECOND, "DescribeNetworkInterfaces", &INVENTORY),
+                reading(BEGIN - 8 * MINUTE + 10 * SECOND, "DescribeSubnets", &ADVISOR),
+                reading(BEGIN - 8 * MINUTE + 9 * SECOND, "DescribeNetworkInterfaces", &ADVISOR),
             ],
         },
         Delivery { at: BEGIN + 15 * MINUTE, calls: vec![refused] },
@@ -248,10 +249,10 @@ impl Call<'_> {
 
 impl Caller {
     fn identity(&self, at: Millis) -> Value {
-        let Self { role, session, .. } = self;
+        let Self { role, session, source, .. } = self;
         let principal = format!("AROA{:016X}0", Rng::named(role).next());
         let begun = at.div_euclid(HOUR) * HOUR + Rng::named(session).range(0, 9) * SECOND;
-        json!({
+        let mut identity = json!({
             "type": "AssumedRole",
             "principalId": format!("{principal}:{session}"),
             "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"),
@@ -267,7 +268,11 @@ impl Caller {
                 },
                 "attributes": {"creationDate": time(begun).to_string(), "mfaAuthenticated": "false"},
             },
-        })
+        });
+        if source.ends_with(".amazonaws.com") {
+            identity["invokedBy"] = json!(source);
+        }
+        identity
     }
 }
 
