@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cloudtrail::{self, Complete};
-use super::config_history::{self, Asked};
+use super::config_history;
 use super::json::Pace;
 use super::{Action, Aws, AwsError};
 use crate::net::Timestamp;
@@ -30,6 +30,8 @@ pub struct HistoryLimits {
     pub first_backoff: Duration,
     /// Pages read of events of one name, of fifty events each.
     pub pages_of_a_name: usize,
+    /// Pages of those that are older than the time in question.
+    pub older_pages_of_a_name: usize,
     /// Requests to AWS Config in all.
     pub config_requests: usize,
 }
@@ -43,6 +45,7 @@ impl Default for HistoryLimits {
             attempts: 10,
             first_backoff: Duration::from_millis(500),
             pages_of_a_name: 100,
+            older_pages_of_a_name: 10,
             config_requests: 600,
         }
     }
@@ -68,8 +71,8 @@ pub struct NetworkAclHistory {
 }
 
 impl Aws {
-    /// Asks what changed in `region` since then, and for the states of these ACLs that were in force since then.
-    /// `asked_at` is now. Fails only when nothing else can succeed either, or when the run is to end.
+    /// Asks what changed in `region` since then, for what tells what it was before, and for the states of these ACLs that
+    /// were in force since then. `asked_at` is now. Fails only when nothing else can succeed either, or when the run is to end.
     pub fn network_acl_history(
         &self,
         region: &str,
@@ -78,18 +81,23 @@ impl Aws {
         limits: &HistoryLimits,
     ) -> Result<NetworkAclHistory, AwsError> {
         let client = self.cloudtrail_client(region, limits.pace(limits.lookups_per_second));
-        let most_pages = limits.pages_of_a_name;
-        let trail = self.finish(Action::LookupEvents, async move {
-            cloudtrail::changes(&client, since, asked_at, most_pages).await
-        })?;
+        let asked = cloudtrail::Asked {
+            since,
+            until: asked_at,
+            most_pages: limits.pages_of_a_name,
+            most_older_pages: limits.older_pages_of_a_name,
+        };
+        let trail =
+            self.finish(Action::LookupEvents, async move { cloudtrail::changes(&client, asked).await })?;
 
         let mut told = Told::default();
-        trail.events.iter().for_each(|event| told.note(event));
+        let recent = |event: &&Value| cloudtrail::time(event).is_some_and(|time| time >= since);
+        trail.events.iter().filter(recent).for_each(|event| told.note(event));
         let mut ids: BTreeSet<String> = network_acl_ids.iter().cloned().collect();
         ids.extend(told.deleted.into_iter().take(MOST_DELETED));
         let changed = if told.has_moved { ids.clone() } else { told.changed };
         let client = self.config_client(region, limits.pace(limits.config_requests_per_second));
-        let asked = Asked { since, until: asked_at, most_requests: limits.config_requests };
+        let asked = config_history::Asked { since, until: asked_at, most_requests: limits.config_requests };
         let recorded = self.finish(Action::GetResourceConfigHistory, async move {
             config_history::states(&client, &ids, &changed, asked).await
         })?;

@@ -9,12 +9,18 @@
 //! the ACL among the resources of every event: `ReplaceNetworkAclAssociation` takes the id of an association and names only
 //! the new ACL. By name there are always as many look-ups, however many ACLs there are, and they also tell of an ACL that is
 //! deleted by now. The service is asked twice a second at most, so ten names take five seconds.
+//!
+//! # How far back
+//!
+//! As far as the service keeps events, 90 days, whatever the time in question: what an entry held that was deleted yesterday
+//! is told by the call that made it. Events come newest first and fit on a page as a rule, so that costs nothing; where it
+//! would, a few pages of what is older than the time in question have to do.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::json::{JsonClient, print_time};
+use super::json::{JsonClient, Pages, print_time};
 use super::{Action, AwsError};
 use crate::net::Timestamp;
 
@@ -62,22 +68,24 @@ pub(super) struct Trail {
     pub(super) limitations: Vec<AwsError>,
 }
 
-/// Asks for every change from `since` until `until`, which is now. Fails only when nothing else can succeed either.
-pub(super) async fn changes(
-    client: &JsonClient,
-    since: Timestamp,
-    until: Timestamp,
-    most_pages: usize,
-) -> Result<Trail, AwsError> {
-    let mut lookup = Lookup {
-        client,
-        since: since.clamp(until.plus_seconds(-KEPT_SECONDS), until),
-        until,
-        most_pages,
-        known: HashSet::new(),
-        trail: Trail::default(),
-    };
-    let mut whole_since = lookup.since;
+/// The time in question, and what may be asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) since: Timestamp,
+    /// Now.
+    pub(super) until: Timestamp,
+    /// Pages for each name.
+    pub(super) most_pages: usize,
+    /// Pages for each name that hold nothing of the time in question.
+    pub(super) most_older_pages: usize,
+}
+
+/// Asks for every change since then, and for what came before. Fails only when nothing else can succeed either.
+pub(super) async fn changes(client: &JsonClient, asked: Asked) -> Result<Trail, AwsError> {
+    let kept_since = asked.until.plus_seconds(-KEPT_SECONDS);
+    let asked = Asked { since: asked.since.clamp(kept_since, asked.until), ..asked };
+    let mut lookup = Lookup { client, asked, kept_since, known: HashSet::new(), trail: Trail::default() };
+    let mut whole_since = kept_since;
     for name in EVENT_NAMES {
         match lookup.named(name).await {
             Ok(since) => whole_since = whole_since.max(since),
@@ -85,14 +93,14 @@ pub(super) async fn changes(
             // What one name meets, the others meet as well.
             Err(error) => {
                 lookup.trail.limitations.push(error);
-                whole_since = until;
+                whole_since = asked.until;
                 break;
             }
         }
     }
     let mut trail = lookup.trail;
     trail.events.sort_by(|a, b| time(b).cmp(&time(a)));
-    let whole_until = until.plus_seconds(-DELIVERY_SECONDS);
+    let whole_until = asked.until.plus_seconds(-DELIVERY_SECONDS);
     let complete = Complete { since: whole_since, until: whole_until };
     trail.complete = (whole_since <= whole_until).then_some(complete);
     Ok(trail)
@@ -100,9 +108,8 @@ pub(super) async fn changes(
 
 struct Lookup<'a> {
     client: &'a JsonClient,
-    since: Timestamp,
-    until: Timestamp,
-    most_pages: usize,
+    asked: Asked,
+    kept_since: Timestamp,
     known: HashSet<String>,
     trail: Trail,
 }
@@ -110,36 +117,37 @@ struct Lookup<'a> {
 impl Lookup<'_> {
     /// Adds the events of this name; says since when they are all there.
     async fn named(&mut self, name: &str) -> Result<Timestamp, AwsError> {
+        let Asked { since, until, most_pages, most_older_pages } = self.asked;
         let parameters = Map::from_iter([
             ("LookupAttributes".to_owned(), json!([{"AttributeKey": "EventName", "AttributeValue": name}])),
-            ("StartTime".to_owned(), json!(self.since.0)),
-            ("EndTime".to_owned(), json!(self.until.0)),
+            ("StartTime".to_owned(), json!(self.kept_since.0)),
+            ("EndTime".to_owned(), json!(until.0)),
             ("MaxResults".to_owned(), json!(PAGE_SIZE)),
         ]);
-        let (mut pages, mut whole_since, mut is_cut_off) = (0, self.until, false);
+        let (mut pages, mut older_pages, mut whole_since) = (0, 0, until);
         let client = self.client;
-        let most_pages = self.most_pages;
         let take = |events: Vec<Value>| {
             pages += 1;
+            older_pages += usize::from(whole_since <= since);
             for event in events {
                 if let Some(time) = self.add(event, name) {
                     // More of that second may be on the next page.
                     whole_since = whole_since.min(time.plus_seconds(1));
                 }
             }
-            is_cut_off = pages >= most_pages;
-            !is_cut_off
+            pages < most_pages && older_pages < most_older_pages
         };
-        let keys = ("Events", "NextToken");
-        let fetched = client.pages(Action::LookupEvents, &parameters, keys, take).await;
-        fetched.map_err(|refused| refused.error)?;
-        if !is_cut_off {
-            return Ok(self.since);
+        let fetched = client.pages(Action::LookupEvents, &parameters, ("Events", "NextToken"), take).await;
+        match fetched.map_err(|refused| refused.error)? {
+            Pages::All => return Ok(self.kept_since),
+            Pages::Enough if whole_since <= since => {}
+            Pages::Enough => {
+                let message =
+                    format!("more than {pages} pages of {name}: those before {whole_since} were not read");
+                let (action, resource) = (Action::LookupEvents, client.region().to_owned());
+                self.trail.limitations.push(AwsError::Failed { action, resource, message });
+            }
         }
-        let message =
-            format!("more than {most_pages} pages of {name}: those before {whole_since} were not read");
-        let (action, resource) = (Action::LookupEvents, client.region().to_owned());
-        self.trail.limitations.push(AwsError::Failed { action, resource, message });
         Ok(whole_since)
     }
 
@@ -149,7 +157,7 @@ impl Lookup<'_> {
         print_time(&mut event, "EventTime");
         let event = Value::Object(event);
         let time = time(&event)?;
-        let is_asked_for = event["EventName"] == name && (self.since..=self.until).contains(&time);
+        let is_asked_for = event["EventName"] == name && (self.kept_since..=self.asked.until).contains(&time);
         let is_new = event["EventId"].as_str().is_none_or(|id| self.known.insert(id.to_owned()));
         if is_asked_for && is_new {
             self.trail.events.push(event);
@@ -158,6 +166,7 @@ impl Lookup<'_> {
     }
 }
 
-fn time(event: &Value) -> Option<Timestamp> {
+/// When an event happened.
+pub(super) fn time(event: &Value) -> Option<Timestamp> {
     event.get("EventTime")?.as_str()?.parse().ok()
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::json::{JsonClient, print_time};
+use super::json::{JsonClient, Pages, print_time};
 use super::{Action, AwsError};
 use crate::net::Timestamp;
 
@@ -143,19 +143,18 @@ impl Walk<'_> {
             ("laterTime".to_owned(), json!(later.0)),
             ("limit".to_owned(), json!(PAGE_SIZE)),
         ]);
-        let (mut times, mut is_exhausted) = (Vec::new(), false);
+        let mut times = Vec::new();
         let client = self.client;
         let take = |items: Vec<Value>| {
             self.requests += 1;
             times.extend(items.into_iter().filter_map(|item| self.add(item, network_acl_id)));
-            is_exhausted = self.requests >= most_requests;
-            !is_exhausted
+            self.requests < most_requests
         };
         let keys = ("configurationItems", "nextToken");
         let fetched = client.pages(Action::GetResourceConfigHistory, &parameters, keys, take).await;
         match fetched {
-            Ok(()) if is_exhausted => Err(End::Exhausted),
-            Ok(()) => Ok(times),
+            Ok(Pages::Enough) => Err(End::Exhausted),
+            Ok(Pages::All) => Ok(times),
             Err(refused) => Err(match refused.code.as_deref() {
                 Some("ResourceNotDiscoveredException") => End::Unknown,
                 Some("NoAvailableConfigurationRecorderException") => {

@@ -41,6 +41,15 @@ pub(super) struct JsonClient {
     next: Arc<Mutex<Option<Instant>>>,
 }
 
+/// How far tokens were followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pages {
+    /// To the end.
+    All,
+    /// Until no more was wanted.
+    Enough,
+}
+
 /// A call that failed: the code of the service's refusal, if it was one, and what it means.
 #[derive(Debug)]
 pub(super) struct JsonError {
@@ -111,7 +120,7 @@ impl JsonClient {
         parameters: &Map<String, Value>,
         (key, token_key): (&str, &str),
         mut take: impl FnMut(Vec<Value>) -> bool,
-    ) -> Result<(), JsonError> {
+    ) -> Result<Pages, JsonError> {
         let mut parameters = parameters.clone();
         let mut tokens = HashSet::new();
         loop {
@@ -123,11 +132,11 @@ impl JsonClient {
                 Some(Value::String(token)) if !token.is_empty() => token,
                 _ => {
                     take(found);
-                    return Ok(());
+                    return Ok(Pages::All);
                 }
             };
             if !take(found) {
-                return Ok(());
+                return Ok(Pages::Enough);
             }
             if !tokens.insert(token.clone()) {
                 return Err(self.failed(action, "the same page again and again".to_owned()));

@@ -15,7 +15,7 @@ pub(super) struct SnapshotArgs {
     /// Only this VPC; repeatable
     #[arg(long, value_name = "VPC")]
     vpc: Vec<String>,
-    /// Save what changed too, so far back, from CloudTrail and AWS Config; read with --history
+    /// Save what changed in this time too, from CloudTrail and AWS Config, to be read with --history [default: 90d]
     #[arg(long, value_name = "DUR", num_args = 0..=1, default_missing_value = "90d", value_parser = parse_duration)]
     history: Option<i64>,
     #[command(flatten)]
