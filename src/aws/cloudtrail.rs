@@ -99,7 +99,7 @@ pub(super) async fn changes(client: &JsonClient, asked: Asked) -> Result<Trail, 
         }
     }
     let mut trail = lookup.trail;
-    trail.events.sort_by(|a, b| time(b).cmp(&time(a)));
+    trail.events.sort_by_cached_key(|event| std::cmp::Reverse(time(event)));
     let whole_until = asked.until.plus_seconds(-DELIVERY_SECONDS);
     let complete = Complete { since: whole_since, until: whole_until };
     trail.complete = (whole_since <= whole_until).then_some(complete);

@@ -4,7 +4,7 @@
 //! quota is asked. Refuses to know what the calls are for. Protocol: Smithy `awsJson1_1`.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
@@ -37,8 +37,29 @@ pub(super) struct JsonClient {
     transport: Transport,
     target: &'static str,
     pace: Pace,
-    /// When the next request may go.
-    next: Arc<Mutex<Option<Instant>>>,
+    turns: Arc<Mutex<Turns>>,
+}
+
+/// Gives requests their turns.
+#[derive(Debug, Default)]
+struct Turns {
+    /// When the next request may go; nothing before the first.
+    next: Option<Instant>,
+}
+
+impl Turns {
+    /// How long the request that is next has to wait; the one after it goes so much later at the earliest.
+    fn take(&mut self, now: Instant, interval: Duration) -> Duration {
+        let slot = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(slot + interval);
+        slot.saturating_duration_since(now)
+    }
+
+    /// No request goes before this pause is over.
+    fn hold(&mut self, now: Instant, pause: Duration) {
+        let earliest = now + pause;
+        self.next = Some(self.next.map_or(earliest, |next| next.max(earliest)));
+    }
 }
 
 /// How far tokens were followed.
@@ -75,7 +96,7 @@ impl JsonClient {
         pace: Pace,
     ) -> Self {
         let transport = Transport::new(config, service, region, endpoint, Throttling::Told);
-        Self { transport, target, pace, next: Arc::default() }
+        Self { transport, target, pace, turns: Arc::default() }
     }
 
     /// The region, which is what messages name.
@@ -94,7 +115,7 @@ impl JsonClient {
         loop {
             self.turn().await;
             let content = Content {
-                content_type: "application/x-amz-json-1.1",
+                media_type: "application/x-amz-json-1.1",
                 target: Some(format!("{}.{}", self.target, action.operation())),
                 body: body.clone(),
             };
@@ -107,7 +128,7 @@ impl JsonClient {
                 let error = self.transport.error(action, &failure, attempts);
                 return Err(JsonError { code: failure.code().map(ToOwned::to_owned), error });
             }
-            self.hold(backoff);
+            self.turns().hold(Instant::now(), backoff);
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
     }
@@ -152,23 +173,14 @@ impl JsonClient {
 
     /// Waits until a request may go; turns are given in the order of the calls.
     async fn turn(&self) {
-        let wait = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let slot = next.map_or(now, |next| next.max(now));
-            *next = Some(slot + self.pace.interval);
-            slot.saturating_duration_since(now)
-        };
+        let wait = self.turns().take(Instant::now(), self.pace.interval);
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// No request goes for so long.
-    fn hold(&self, pause: Duration) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let earliest = Instant::now() + pause;
-        *next = Some(next.map_or(earliest, |next| next.max(earliest)));
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,6 +239,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn requests_go_one_interval_apart_and_after_throttling_none_goes() {
+        let (mut turns, now, interval) = (Turns::default(), Instant::now(), Duration::from_millis(500));
+        let waits: Vec<_> = (0..3).map(|_| turns.take(now, interval).as_millis()).collect();
+        assert_eq!(waits, [0, 500, 1000], "not two at once, as nothing is saved up");
+        let later = now + Duration::from_mins(1);
+        assert_eq!([turns.take(later, interval), turns.take(later, interval)], [Duration::ZERO, interval]);
+        turns.hold(later, Duration::from_secs(4));
+        assert_eq!(turns.take(later, interval).as_millis(), 4000);
+        turns.hold(later, Duration::from_secs(1));
+        assert_eq!(turns.take(later, interval).as_millis(), 4500, "a shorter pause takes nothing back");
+    }
 
     #[test]
     fn the_code_of_an_error_row_by_row() {

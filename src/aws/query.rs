@@ -56,7 +56,7 @@ impl QueryClient {
     ) -> Result<Map<String, Value>, AwsError> {
         let root = format!("{}Response", action.operation());
         let content = Content {
-            content_type: "application/x-www-form-urlencoded; charset=utf-8",
+            media_type: "application/x-www-form-urlencoded; charset=utf-8",
             target: None,
             body: form(action.operation(), self.version, parameters),
         };

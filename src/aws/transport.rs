@@ -54,7 +54,7 @@ pub(super) enum Throttling {
 /// What a protocol puts into a request.
 #[derive(Debug)]
 pub(super) struct Content {
-    pub(super) content_type: &'static str,
+    pub(super) media_type: &'static str,
     /// `X-Amz-Target`, in protocols that name the operation there.
     pub(super) target: Option<String>,
     pub(super) body: String,
@@ -212,7 +212,7 @@ fn request(content: Content) -> Result<HttpRequest, BoxError> {
     let mut request = HttpRequest::new(SdkBody::from(content.body));
     request.set_method("POST")?;
     request.set_uri("/")?;
-    request.headers_mut().try_insert("content-type", content.content_type)?;
+    request.headers_mut().try_insert("content-type", content.media_type)?;
     if let Some(target) = content.target {
         request.headers_mut().try_insert("x-amz-target", target)?;
     }

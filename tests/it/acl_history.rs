@@ -456,8 +456,7 @@ fn a_limit_on_requests_to_config_is_kept_and_names_what_was_not_asked() {
     assert_eq!(states(&history), [("acl-3".to_owned(), 20 * DAY)], "those that changed come first");
     assert_eq!(bodies(&stub, HISTORY).len(), 4);
     let texts: Vec<_> = history.limitations.iter().map(ToString::to_string).collect();
-    let wanted =
-        "eu-west-1: config:GetResourceConfigHistory failed: 4 requests were not enough for acl-1, acl-2";
+    let wanted = "eu-west-1: config:GetResourceConfigHistory failed: 4 requests were not enough for acl-2";
     assert_eq!(texts, [wanted]);
 }
 
@@ -574,7 +573,7 @@ fn a_snapshot_with_history_is_one_file_for_both_options() {
 #[test]
 fn a_snapshot_asks_for_history_only_when_it_is_told_to_and_then_back_to_ninety_days() {
     let stub = Stub::start(move |request| match request.header("x-amz-target") {
-        Some(HISTORY) => refusal("NoAvailableConfigurationRecorderException", "no recorder"),
+        Some(HISTORY) => Answer::new(200, r#"{"configurationItems":[]}"#),
         Some(_) => Answer::new(200, r#"{"Events":[]}"#),
         None => account(request),
     });
@@ -583,16 +582,33 @@ fn a_snapshot_asks_for_history_only_when_it_is_told_to_and_then_back_to_ninety_d
     assert!(stub.requests().iter().all(|request| request.header("x-amz-target").is_none()));
     assert!(user.saved().get("Events").is_none() && user.saved()["flowcheck"].get("history").is_none());
 
-    // That the account does not record is told and makes nothing incomplete.
+    user.snapshot(&["--history"]).expect(0, &["Events 0, configurationItems 0"]);
+    let times = bodies(&stub, HISTORY).into_iter();
+    let times: Vec<_> =
+        times.map(|body| (body["earlierTime"].as_i64(), body["laterTime"].as_i64())).collect();
+    let days = |seconds: i64| seconds.div_euclid(DAY);
+    let (Some((_, Some(now))), Some((Some(first), _))) = (times.first(), times.last()) else {
+        panic!("{times:?}")
+    };
+    assert_eq!(
+        (times.len(), days(now - first)),
+        (13, 91),
+        "in weeks, the last of which ends before the ninety days"
+    );
+}
+
+#[test]
+fn that_an_account_records_nothing_is_told_and_makes_a_snapshot_no_less_whole() {
+    let stub = Stub::start(move |request| match request.header("x-amz-target") {
+        Some(HISTORY) => refusal("NoAvailableConfigurationRecorderException", "no recorder"),
+        Some(_) => Answer::new(200, r#"{"Events":[]}"#),
+        None => account(request),
+    });
     let warning = "warning: a recorder of AWS Config in eu-west-1: does not exist: what entries held before they were \
                    changed may not be known";
-    user.snapshot(&["--history"]).expect(0, &[warning]);
-    let (start, end) = match &bodies(&stub, LOOKUP)[..] {
-        [first, ..] => (first["StartTime"].as_i64(), first["EndTime"].as_i64()),
-        [] => panic!("nothing was looked up"),
-    };
-    let days = (end.expect("an end") - start.expect("a start")) as f64 / DAY as f64;
-    assert!((89.9..=90.0).contains(&days), "{days}");
+    let user = User::new(&stub);
+    user.snapshot(&["--history", "7d"]).expect(0, &[warning]);
+    assert!(user.saved().get("configurationItems").is_none());
 }
 
 #[test]
