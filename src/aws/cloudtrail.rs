@@ -124,45 +124,51 @@ impl Lookup<'_> {
             ("EndTime".to_owned(), json!(until.0)),
             ("MaxResults".to_owned(), json!(PAGE_SIZE)),
         ]);
-        let (mut pages, mut older_pages, mut whole_since) = (0, 0, until);
+        let (mut pages, mut older_pages, mut whole_since, mut is_broken) = (0, 0, until, false);
         let client = self.client;
         let take = |events: Vec<Value>| {
             pages += 1;
             older_pages += usize::from(whole_since <= since);
-            for event in events {
-                if let Some(time) = self.add(event, name) {
+            for event in events.into_iter().filter(|event| event["EventName"] == name) {
+                match self.add(event) {
                     // More of that second may be on the next page.
-                    whole_since = whole_since.min(time.plus_seconds(1));
+                    Some(time) => whole_since = whole_since.min(time.plus_seconds(1)),
+                    None => is_broken = true,
                 }
             }
-            pages < most_pages && older_pages < most_older_pages
+            !is_broken && pages < most_pages && older_pages < most_older_pages
         };
         let fetched = client.pages(Action::LookupEvents, &parameters, ("Events", "NextToken"), take).await;
-        match fetched.map_err(|refused| refused.error)? {
+        let fetched = fetched.map_err(|refused| refused.error)?;
+        let failed = |message: String| AwsError::Failed {
+            action: Action::LookupEvents,
+            resource: client.region().to_owned(),
+            message,
+        };
+        match fetched {
+            // A change that is passed over would make a past that never was.
+            _ if is_broken => return Err(failed(format!("a {name} without a time"))),
             Pages::All => return Ok(self.kept_since),
             Pages::Enough if whole_since <= since => {}
-            Pages::Enough => {
-                let message =
-                    format!("more than {pages} pages of {name}: those before {whole_since} were not read");
-                let (action, resource) = (Action::LookupEvents, client.region().to_owned());
-                self.trail.limitations.push(AwsError::Failed { action, resource, message });
-            }
+            Pages::Enough => self.trail.limitations.push(failed(format!(
+                "more than {pages} pages of {name}: those before {whole_since} were not read"
+            ))),
         }
         Ok(whole_since)
     }
 
-    /// Keeps an event that was asked for, once. Gives the time of what was asked for.
-    fn add(&mut self, event: Value, name: &str) -> Option<Timestamp> {
+    /// Keeps an event, once, if it is of the time asked for. Gives its time.
+    fn add(&mut self, event: Value) -> Option<Timestamp> {
         let Value::Object(mut event) = event else { return None };
         print_time(&mut event, "EventTime");
         let event = Value::Object(event);
         let time = time(&event)?;
-        let is_asked_for = event["EventName"] == name && (self.kept_since..=self.asked.until).contains(&time);
+        let is_asked_for = (self.kept_since..=self.asked.until).contains(&time);
         let is_new = event["EventId"].as_str().is_none_or(|id| self.known.insert(id.to_owned()));
         if is_asked_for && is_new {
             self.trail.events.push(event);
         }
-        is_asked_for.then_some(time)
+        Some(time)
     }
 }
 

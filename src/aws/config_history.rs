@@ -78,8 +78,8 @@ pub(super) async fn states(
     }
     let region = client.region();
     if !unknown.is_empty() {
-        let resource = format!("{} in AWS Config of {region}", list(&unknown));
-        walk.recorded.limitations.push(AwsError::NotFound { resource });
+        let resource = format!("{} in {region}", list(&unknown));
+        walk.recorded.limitations.push(AwsError::NotRecorded { resource });
     }
     if !unasked.is_empty() {
         let message = format!("{} requests were not enough for {}", asked.most_requests, list(&unasked));
@@ -158,8 +158,8 @@ impl Walk<'_> {
             Err(refused) => Err(match refused.code.as_deref() {
                 Some("ResourceNotDiscoveredException") => End::Unknown,
                 Some("NoAvailableConfigurationRecorderException") => {
-                    let resource = format!("a recorder of AWS Config in {}", client.region());
-                    End::Failed(AwsError::NotFound { resource })
+                    let resource = format!("network ACLs in {}", client.region());
+                    End::Failed(AwsError::NotRecorded { resource })
                 }
                 _ => End::Failed(refused.error),
             }),

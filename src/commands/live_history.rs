@@ -97,7 +97,7 @@ fn join(regions: Vec<(&str, NetworkAclHistory)>) -> LiveHistory {
 
 /// Whether the run is incomplete without it. That AWS Config does not record is how the account is.
 pub(super) fn is_shortfall(limitation: &AwsError) -> bool {
-    !matches!(limitation, AwsError::NotFound { .. })
+    !matches!(limitation, AwsError::NotRecorded { .. })
 }
 
 /// A limitation with what it costs, on one line.
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn limitations_are_told_once_with_what_they_cost() {
         let denied = AwsError::Denied { action: Action::LookupEvents, resource: "eu-west-1".to_owned() };
-        let silent = AwsError::NotFound { resource: "a recorder of AWS Config in eu-west-1".to_owned() };
+        let silent = AwsError::NotRecorded { resource: "network ACLs in eu-west-1".to_owned() };
         let region = || NetworkAclHistory {
             limitations: vec![denied.clone(), silent.clone()],
             ..history(None, json!({"Events": []}))
@@ -153,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             tell(&silent),
-            "a recorder of AWS Config in eu-west-1: does not exist: what entries held before they were changed may not \
+            "network ACLs in eu-west-1: not recorded by AWS Config: what entries held before they were changed may not \
              be known"
         );
     }

@@ -322,6 +322,26 @@ fn an_answer_that_is_none_is_never_an_empty_past() {
 }
 
 #[test]
+fn a_change_that_cannot_be_placed_in_time_is_not_passed_over() {
+    let answer = |time: Value| {
+        let mut broken = event("d", "DeleteNetworkAclEntry", 60, "acl-1");
+        broken["EventTime"] = time;
+        let body = json!({"Events": [broken]}).to_string();
+        Stub::start(move |request| match request.header("x-amz-target") {
+            Some(LOOKUP) => Answer::new(200, body.clone()),
+            _ => Past::default().answer(request),
+        })
+    };
+    for time in [json!(null), json!("soon"), json!(1e300)] {
+        let history = ask(&answer(time.clone()), &[]);
+        let texts: Vec<_> = history.limitations.iter().map(ToString::to_string).collect();
+        let wanted = "eu-west-1: cloudtrail:LookupEvents failed: a DeleteNetworkAclEntry without a time";
+        assert_eq!((texts, history.complete), (vec![wanted.to_owned()], None), "{time}");
+    }
+    assert!(ask(&answer(json!("2026-11-20T16:00:00+00:00")), &[]).complete.is_some());
+}
+
+#[test]
 fn the_state_before_a_change_is_found_however_old_and_weeks_are_joined() {
     // On the border of two weeks, within one, before the time in question, and older ones that are not needed.
     let states_of =
@@ -491,7 +511,7 @@ fn that_config_does_not_record_ends_nothing() {
     });
     let history = ask(&stub, &["acl-1", "acl-2"]);
     let texts: Vec<_> = history.limitations.iter().map(ToString::to_string).collect();
-    assert_eq!(texts, ["a recorder of AWS Config in eu-west-1: does not exist"]);
+    assert_eq!(texts, ["network ACLs in eu-west-1: not recorded by AWS Config"]);
     assert!(history.complete.is_some());
     assert_eq!(bodies(&stub, HISTORY).len(), 1);
 
@@ -500,7 +520,7 @@ fn that_config_does_not_record_ends_nothing() {
     let history = ask(&stub, &["acl-1", "acl-2", "acl-3", "acl-4", "acl-5"]);
     assert_eq!(states(&history), [("acl-3".to_owned(), HOUR)]);
     let texts: Vec<_> = history.limitations.iter().map(ToString::to_string).collect();
-    assert_eq!(texts, ["acl-1, acl-2, acl-4 and 1 more in AWS Config of eu-west-1: does not exist"]);
+    assert_eq!(texts, ["acl-1, acl-2, acl-4 and 1 more in eu-west-1: not recorded by AWS Config"]);
 }
 
 #[test]
@@ -604,7 +624,7 @@ fn that_an_account_records_nothing_is_told_and_makes_a_snapshot_no_less_whole() 
         Some(_) => Answer::new(200, r#"{"Events":[]}"#),
         None => account(request),
     });
-    let warning = "warning: a recorder of AWS Config in eu-west-1: does not exist: what entries held before they were \
+    let warning = "warning: network ACLs in eu-west-1: not recorded by AWS Config: what entries held before they were \
                    changed may not be known";
     let user = User::new(&stub);
     user.snapshot(&["--history", "7d"]).expect(0, &[warning]);
