@@ -13,7 +13,7 @@
 //! | module | owns | may use |
 //! |---|---|---|
 //! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
-//! | [`aws`] | credentials, regions, endpoints; the EC2 and STS calls | `net` |
+//! | [`aws`] | credentials, regions, endpoints; the calls to EC2, STS, CloudTrail and AWS Config | `net` |
 //! | [`source`] | finding inputs and opening them as bytes | `net`, `aws` |
 //! | [`decode`] | gzip members, plain text, Parquet rows, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
