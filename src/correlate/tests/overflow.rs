@@ -9,6 +9,7 @@ const UNBOUNDED: Bounds = Bounds {
     conversations: usize::MAX,
     interfaces: usize::MAX,
     unpaired: usize::MAX,
+    spare: usize::MAX,
     buffers: 0,
     disk: u64::MAX,
 };
