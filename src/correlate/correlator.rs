@@ -69,7 +69,8 @@ impl Bounds {
     fn of(options: &Options) -> Self {
         let memory = options.memory_limit_bytes;
         Self {
-            memory,
+            // The rest is for what is on its way to the join and for what is read at the moment.
+            memory: memory / 4 * 3,
             part: memory.max(LEAST_MEMORY),
             conversations: memory.max(LEAST_MEMORY),
             interfaces: (memory / 2).max(LEAST_MEMORY),
