@@ -507,7 +507,7 @@ pub fn judge_unpaired<'a>(
         }
     });
     let key = |one: &Conversation| (one.interface, one.packet, one.reply);
-    result.possible.sort_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
+    result.possible.sort_by_key(|(one, _)| key(one));
     (result, read)
 }
 

@@ -33,21 +33,21 @@ pub struct Place<'a> {
 pub struct Places<'a> {
     config: &'a NetworkConfig,
     interfaces: &'a Interfaces,
-    places: Vec<OnceCell<Box<Place<'a>>>>,
+    found: Vec<OnceCell<Box<Place<'a>>>>,
 }
 
 impl<'a> Places<'a> {
     /// The places of these interfaces by what is known of the network.
     #[must_use]
     pub fn new(interfaces: &'a Interfaces, config: &'a NetworkConfig) -> Self {
-        Self { config, interfaces, places: interfaces.iter().map(|_| OnceCell::new()).collect() }
+        Self { config, interfaces, found: interfaces.iter().map(|_| OnceCell::new()).collect() }
     }
 
     /// The place of one interface.
     #[must_use]
     pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
         let find = || Box::new(place(self.interfaces.get(index), self.config));
-        self.places[index.0 as usize].get_or_init(find)
+        self.found[index.0 as usize].get_or_init(find)
     }
 
     /// The configuration that the places were found in.

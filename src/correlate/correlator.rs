@@ -57,6 +57,8 @@ pub(super) struct Bounds {
     pub(super) interfaces: usize,
     /// Bytes of memory for rejects that are no replies.
     pub(super) unpaired: usize,
+    /// Bytes of memory for emptied lists that are to be filled again.
+    pub(super) spare: usize,
     /// Bytes of memory for rows on their way to a temporary file.
     pub(super) buffers: usize,
     /// Bytes of temporary files.
@@ -67,11 +69,13 @@ impl Bounds {
     fn of(options: &Options) -> Self {
         let memory = options.memory_limit_bytes;
         Self {
-            memory,
+            // The rest is for what is on its way to the join and for what is read at the moment.
+            memory: memory / 4 * 3,
             part: memory.max(LEAST_MEMORY),
             conversations: memory.max(LEAST_MEMORY),
             interfaces: (memory / 2).max(LEAST_MEMORY),
             unpaired: (memory / 8).max(LEAST_BUFFERS),
+            spare: memory / 16,
             buffers: (memory / 16).max(LEAST_BUFFERS),
             disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
         }
@@ -181,9 +185,9 @@ impl Correlator {
             quota,
             interfaces: InterfaceTable::default(),
             numbers: Vec::new(),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(bounds.spare),
             rejects: RejectTable::default(),
-            identities: Identities::default(),
+            identities: Identities::new(bounds.spare / 2),
             spilled: None,
             spilled_at: None,
             carried_over: 0,

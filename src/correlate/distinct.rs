@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn hashes_that_no_division_tells_apart_are_counted_too() {
         let mut counter = DistinctCounter::default();
-        assert_eq!(counter.count(&[&[7; 10_000]]), 1);
+        assert_eq!(counter.count(&[&vec![7; 10_000]]), 1);
         let alike: Vec<_> = (0..10_000_u64).map(|number| 5 << 56 | (number % 5000 + 1)).collect();
         assert_eq!(counter.count(&[&alike]), 5000);
     }

@@ -12,12 +12,10 @@ use hashbrown::HashMap;
 
 use super::distinct::DistinctCounter;
 use super::overflow::{PARTITIONS, Partitioned, Quota};
+use super::spare::Spare;
 
 /// Seconds of `start` that share one slice. The records of most batches lie in one.
 const SLICE_SECONDS: i64 = 1024;
-
-/// Emptied lists kept for the batches to come: growing copies, and new pages cost more than old ones.
-const SPARE_LISTS: usize = 128;
 
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
@@ -58,7 +56,7 @@ impl PerClass {
 }
 
 /// The identities of the records seen, by time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Identities {
     /// Slice of time → its place.
     places: HashMap<i64, usize>,
@@ -74,7 +72,7 @@ pub(super) struct Identities {
     /// Copies among the records counted.
     copies: u64,
     counter: DistinctCounter,
-    spare: Vec<Vec<u64>>,
+    spare: Spare<u64>,
     stored: Option<Stored>,
     /// Records that nothing is known of any more but that they were: copies among them were not found.
     unchecked: u64,
@@ -135,6 +133,23 @@ impl Slice {
 }
 
 impl Identities {
+    /// None yet; lists for those to come may take `spare` bytes.
+    pub(super) fn new(spare: usize) -> Self {
+        Self {
+            places: HashMap::new(),
+            slices: Vec::new(),
+            free: Vec::new(),
+            last: None,
+            waiting: PerClass::default(),
+            distinct: PerClass::default(),
+            copies: 0,
+            counter: DistinctCounter::default(),
+            spare: Spare::new(spare),
+            stored: None,
+            unchecked: 0,
+        }
+    }
+
     /// Takes note of one record.
     #[inline]
     pub(super) fn add(&mut self, class: Class, start: i64, identity: u64) {
@@ -155,7 +170,7 @@ impl Identities {
         if identities.len() < WHOLE || identities.len() * 2 < identities.capacity() {
             slice.single[Class::Accepted as usize].append(identities);
         } else {
-            let empty = self.spare.pop().unwrap_or_default();
+            let empty = self.spare.list(identities.len());
             slice.whole.push(std::mem::replace(identities, empty));
         }
         true
@@ -191,7 +206,10 @@ impl Identities {
             let slice = std::mem::take(&mut self.slices[*place]);
             self.free.push(*place);
             match &mut self.stored {
-                Some(stored) if stored.holds(*at) => self.store_slice(&slice),
+                Some(stored) if stored.holds(*at) => {
+                    self.store_slice(&slice);
+                    self.reuse(slice);
+                }
                 _ => self.count_slice(slice),
             }
         }
@@ -221,8 +239,8 @@ impl Identities {
         self.last = None;
         for slice in std::mem::take(&mut self.slices) {
             self.store_slice(&slice);
+            self.reuse(slice);
         }
-        self.spare.clear();
     }
 
     fn store_slice(&mut self, slice: &Slice) {
@@ -276,12 +294,11 @@ impl Identities {
             self.waiting.0[class as usize] -= len;
         }
         self.distinct.add_all(distinct);
-        for mut list in slice.whole {
-            if self.spare.len() < SPARE_LISTS {
-                list.clear();
-                self.spare.push(list);
-            }
-        }
+        self.reuse(slice);
+    }
+
+    fn reuse(&mut self, slice: Slice) {
+        slice.whole.into_iter().for_each(|list| self.spare.keep(list));
     }
 
     /// Records among which copies were not looked for, because there was no room to keep them.
@@ -318,13 +335,11 @@ impl Identities {
     pub(super) fn bytes(&self) -> usize {
         let stored = self.stored.as_ref().map_or(0, |stored| stored.held.total());
         let waiting = usize::try_from(self.waiting.total() - stored).unwrap_or(usize::MAX);
-        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
         // Lists grow by doubling: half as much again on average. A list of one takes the place of four.
-        let lists =
-            waiting.saturating_add(waiting / 2).saturating_add(spare).saturating_mul(size_of::<u64>());
+        let lists = waiting.saturating_add(waiting / 2).saturating_mul(size_of::<u64>());
         lists
             .saturating_add(self.slices.len() * (size_of::<Slice>() + 72))
-            .saturating_add(self.counter.bytes())
+            .saturating_add(self.counter.bytes() + self.spare.bytes())
     }
 }
 
@@ -338,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_a_copy_within_its_class_and_time() {
-        let mut identities = Identities::default();
+        let mut identities = Identities::new(usize::MAX);
         for (class, start, identity) in [
             (Class::Rejected, 1000, 7),
             (Class::Rejected, 1000, 8),
@@ -361,7 +376,7 @@ mod tests {
 
     #[test]
     fn lists_are_taken_whole_and_given_back_empty() {
-        let mut identities = Identities::default();
+        let mut identities = Identities::new(usize::MAX);
         let mut list: Vec<u64> = (1..101).collect();
         let at = list.as_ptr();
         assert!(!identities.add_accepted(&mut list, 1000, 1024), "two slices");

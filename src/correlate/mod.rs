@@ -22,6 +22,7 @@ mod overflow;
 mod reject;
 mod selection;
 mod settled;
+mod spare;
 mod spill;
 mod unpaired;
 mod waiting;

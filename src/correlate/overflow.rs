@@ -172,13 +172,12 @@ impl Partitioned {
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<(u64, u32)> {
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        let disk = match &self.disk {
-            Some(disk) => disk,
-            None => {
-                let quota = Arc::clone(&self.quota);
-                let disk = Disk { file: tempfile::tempfile()?, end: 0, quota };
-                self.disk.insert(Arc::new(Mutex::new(disk)))
-            }
+        let disk = if let Some(disk) = &self.disk {
+            disk
+        } else {
+            let quota = Arc::clone(&self.quota);
+            let disk = Disk { file: tempfile::tempfile()?, end: 0, quota };
+            self.disk.insert(Arc::new(Mutex::new(disk)))
         };
         Ok((lock(disk).append(bytes)?, length))
     }

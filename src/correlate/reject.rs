@@ -82,7 +82,9 @@ enum Relation {
 /// Rejected flows by conversation: both directions, on all interfaces, find the same place.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RejectTable {
-    table: HashTable<Entry>,
+    /// Places in `entries`: a list of them grows without being in memory twice.
+    table: HashTable<u32>,
+    entries: Vec<Entry>,
     /// One bit for each hash that may be in the table; most accepted records stop here.
     filter: Vec<u64>,
     records: usize,
@@ -91,11 +93,11 @@ pub(super) struct RejectTable {
 
 impl RejectTable {
     /// What a flow of one record takes at most.
-    pub(super) const BYTES_A_FLOW: usize = 2 * size_of::<Entry>() + 2 * size_of::<Stored>();
+    pub(super) const BYTES_A_FLOW: usize = size_of::<Entry>() + 2 * size_of::<Stored>();
 
     /// An empty table with room for the flows of so many records.
     pub(super) fn with_room_for(records: usize) -> Self {
-        Self { table: HashTable::with_capacity(records), ..Self::default() }
+        Self { entries: Vec::with_capacity(records), ..Self::default() }
     }
 
     pub(super) fn insert(&mut self, row: &RejectedRow) {
@@ -105,16 +107,18 @@ impl RejectTable {
             Stored { identity: row.identity, flow_direction: row.flow_direction, record: row.record };
         let end = row.record.span.end;
         // The same packets may pass an appliance's interface twice, in and out: the logged addresses tell.
-        let found = self.table.find_mut(hash, |entry| {
+        let found = self.table.find(hash, |at| {
+            let entry = &self.entries[*at as usize];
             entry.interface == row.interface && entry.packet == row.packet && entry.flow == row.flow
         });
-        if let Some(entry) = found {
+        if let Some(at) = found {
+            let entry = &mut self.entries[*at as usize];
             entry.last_end = entry.last_end.max(end);
             entry.times = None;
             entry.more.push(stored);
             return;
         }
-        let entry = Entry {
+        self.insert_entry(Entry {
             hash,
             interface: row.interface,
             flow: row.flow,
@@ -124,8 +128,13 @@ impl RejectTable {
             last_end: end,
             times: None,
             hits: Vec::new(),
-        };
-        self.table.insert_unique(hash, entry, |entry| entry.hash);
+        });
+    }
+
+    fn insert_entry(&mut self, entry: Entry) {
+        let hash = entry.hash;
+        self.entries.push(entry);
+        self.index(self.entries.len() - 1);
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
         } else {
@@ -133,13 +142,21 @@ impl RejectTable {
         }
     }
 
+    /// Makes the entry at this place findable.
+    fn index(&mut self, at: usize) {
+        let entries = &self.entries;
+        let place = u32::try_from(at).unwrap_or(u32::MAX);
+        self.table.insert_unique(entries[at].hash, place, |at| entries[*at as usize].hash);
+    }
+
     /// Bytes held, by their sizes.
     pub(super) fn bytes(&self) -> usize {
         // Vectors grow by doubling: half as much again on average. Times are kept in a list of their own.
         let lists = self.records * (size_of::<Stored>() + size_of::<Span>()) + self.hits * size_of::<Hit>();
+        let entries = self.entries.len() * size_of::<Entry>();
         // The table is full at seven eighths, with a byte beside each place.
-        let places = self.table.capacity() / 7 * 8 * (size_of::<Entry>() + 1);
-        places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
+        let places = self.table.capacity() / 7 * 8 * (size_of::<u32>() + 1);
+        entries + places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
     }
 
     /// Lets the rows of one run probe the table.
@@ -172,7 +189,8 @@ impl RejectTable {
     }
 
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
-        for entry in self.table.iter_hash_mut(hash) {
+        for at in self.table.iter_hash(hash) {
+            let entry = &mut self.entries[*at as usize];
             let Some(relation) = entry.relation(row) else { continue };
             let rejected = std::iter::once(&entry.first).chain(&entry.more);
             let times =
@@ -192,44 +210,43 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) -> bool {
-        let done: Vec<Entry> = self.table.extract_if(|entry| entry.last_end < horizon).collect();
-        if done.is_empty() {
-            return false;
-        }
-        for entry in done {
+        let before = self.entries.len();
+        for entry in self.entries.extract_if(.., |entry| entry.last_end < horizon) {
             self.records -= 1 + entry.more.len();
             self.hits -= entry.hits.len();
             entry.settle(match_window_seconds, interfaces, into);
         }
+        if self.entries.len() == before {
+            return false;
+        }
+        self.table.clear();
+        (0..self.entries.len()).for_each(|at| self.index(at));
         self.rebuild_filter();
         true
     }
 
     /// Decides everything that is left.
     pub(super) fn settle_all(
-        mut self,
+        self,
         match_window_seconds: i64,
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) {
-        for entry in self.table.drain() {
+        for entry in self.entries {
             entry.settle(match_window_seconds, interfaces, into);
         }
     }
 
     /// Takes out everything, undecided.
     pub(super) fn take_entries(&mut self) -> impl Iterator<Item = Entry> + use<> {
-        std::mem::take(self).table.into_iter()
+        std::mem::take(self).entries.into_iter()
     }
 
     /// Takes in the flows of another table; none of them may be in this one.
     pub(super) fn take_in(&mut self, other: Self) {
         self.records += other.records;
         self.hits += other.hits;
-        for entry in other.table {
-            self.table.insert_unique(entry.hash, entry, |entry| entry.hash);
-        }
-        self.rebuild_filter();
+        other.entries.into_iter().for_each(|entry| self.insert_entry(entry));
     }
 
     #[inline]
@@ -243,7 +260,7 @@ impl RejectTable {
         let words = (self.table.len() / 2).next_power_of_two().max(64);
         self.filter.clear();
         self.filter.resize(words, 0);
-        for entry in &self.table {
+        for entry in &self.entries {
             mark(&mut self.filter, entry.hash);
         }
     }

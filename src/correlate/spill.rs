@@ -78,8 +78,8 @@ impl Spilled {
                 self.row(&row);
             }
             run.wide.iter().for_each(|row| self.row(row));
+            waiting.reuse(run);
         }
-        waiting.give_back_memory();
         for entry in rejects.take_entries() {
             entry.rows().for_each(|row| self.rejected(&row));
             // Hits find their way back when they are looked up once more.

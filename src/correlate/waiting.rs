@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::accepted::{AcceptedRow, WideRow};
 use super::interface::InterfaceIndex;
+use super::spare::Spare;
 
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
@@ -13,9 +14,6 @@ const LONG_SECONDS: i64 = 3600;
 
 /// Seconds of `end` that share one run of rows that wait one by one.
 const BUCKET_SECONDS: i64 = 300;
-
-/// Emptied lists kept for the batches to come: growing copies, and new pages cost more than old ones.
-const SPARE_LISTS: usize = 64;
 
 /// When the accepted rows of a batch were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl Run {
 }
 
 /// All rows that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
     whole: Vec<Run>,
     /// Rows one by one, by their `end`.
@@ -88,10 +86,22 @@ pub(super) struct Waiting {
     rows: usize,
     wide: usize,
     interfaces: usize,
-    spare: Vec<Vec<AcceptedRow>>,
+    spare: Spare<AcceptedRow>,
 }
 
 impl Waiting {
+    /// None yet; lists for those to come may take `spare` bytes.
+    pub(super) fn new(spare: usize) -> Self {
+        Self {
+            whole: Vec::new(),
+            buckets: BTreeMap::new(),
+            rows: 0,
+            wide: 0,
+            interfaces: 0,
+            spare: Spare::new(spare),
+        }
+    }
+
     /// Takes a batch's rows and leaves an empty list. `interfaces` has the join's numbers by the batch's.
     /// `forgets` says that rows will be forgotten as time goes by.
     pub(super) fn add(
@@ -110,7 +120,7 @@ impl Waiting {
         }
         self.rows += rows.len();
         self.interfaces += interfaces.len();
-        let empty = self.spare.pop().unwrap_or_default();
+        let empty = self.spare.list(rows.len());
         self.whole.push(Run {
             rows: std::mem::replace(rows, empty),
             wide: Vec::new(),
@@ -186,16 +196,9 @@ impl Waiting {
 
     /// Gives back the memory of a run that is done with.
     pub(super) fn reuse(&mut self, run: Run) {
-        let mut rows = run.rows;
-        if run.interfaces.is_some() && self.spare.len() < SPARE_LISTS {
-            rows.clear();
-            self.spare.push(rows);
+        if run.interfaces.is_some() {
+            self.spare.keep(run.rows);
         }
-    }
-
-    /// Keeps no memory that is not used.
-    pub(super) fn give_back_memory(&mut self) {
-        self.spare.clear();
     }
 
     /// The earliest `start` of a row that waits.
@@ -206,10 +209,9 @@ impl Waiting {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         let rows = self.rows * size_of::<AcceptedRow>() + self.wide * size_of::<WideRow>();
-        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
         // Lists grow by doubling: half as much again on average.
         rows + rows / 2
-            + spare * size_of::<AcceptedRow>()
+            + self.spare.bytes()
             + self.interfaces * size_of::<InterfaceIndex>()
             + (self.whole.len() + self.buckets.len()) * (size_of::<Run>() + 16)
     }
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn one_row_of_another_time_does_not_keep_the_others() {
-        let mut waiting = Waiting::default();
+        let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 70), (90_000, 90_060)]);
         let times = times_of(&all);
         waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
@@ -265,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_run_waits_for_its_last_row_and_its_memory_comes_back() {
-        let mut waiting = Waiting::default();
+        let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 900)]);
         let (at, times) = (all.as_ptr(), times_of(&all));
         waiting.add(&mut all, times, &[InterfaceIndex(7)], true);

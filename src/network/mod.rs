@@ -50,6 +50,8 @@ pub struct NetworkConfig {
     associations: BTreeMap<String, Association>,
     /// Address → interfaces that have it; the same private address may exist in several VPCs.
     by_address: BTreeMap<IpAddr, Vec<String>>,
+    /// Interfaces that have address prefixes: few, and the only ones to be searched one by one.
+    with_prefixes: Vec<String>,
     /// Interface → the NAT gateway that a `NatGateways` document lists it under.
     nat_gateway_of: BTreeMap<String, String>,
     /// Whether a document with network ACLs was cut off after its first page.
@@ -187,7 +189,7 @@ impl NetworkConfig {
             return only(exact);
         }
         let holds = |interface: &&Interface| interface.prefixes.iter().any(|prefix| prefix.contains(&addr));
-        only(self.interfaces().filter(in_vpc).filter(holds))
+        only(self.with_prefixes.iter().filter_map(|id| self.interface(id)).filter(in_vpc).filter(holds))
     }
 
     /// Whether the interface belongs to a NAT gateway, as far as is proven by something a user cannot set.

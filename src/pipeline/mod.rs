@@ -133,15 +133,15 @@ fn read_once(
             let spent = &spent;
             scope.spawn(move || worker::work(&queue, spent, options));
         }
-        let all = Objects { objects, go_by_names, ahead: options.threads + 2, jobs, gate: &gate };
+        let plan = Plan { objects, go_by_names, ahead: options.threads + 2, jobs, gate: &gate };
         let _closing = gate.closing();
-        join.all(&all, observer)
+        join.all(&plan, observer)
     })?;
     Ok(join.finish())
 }
 
 /// The objects, and how they come to be read.
-struct Objects<'a, 'b> {
+struct Plan<'a, 'b> {
     objects: &'b [Object],
     go_by_names: bool,
     /// Objects that may be read at once.
@@ -222,32 +222,32 @@ impl<'a> Join<'a> {
     }
 
     /// Has all objects read, some at once, and takes them one after another.
-    fn all(&mut self, all: &Objects<'_, '_>, observer: &mut Observer<'_>) -> Result<(), LateRecord> {
+    fn all(&mut self, plan: &Plan<'_, '_>, observer: &mut Observer<'_>) -> Result<(), LateRecord> {
         let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
-        let mut next = all.objects.iter().enumerate();
-        let mut soon = all.objects.iter();
+        let mut next = plan.objects.iter().enumerate();
+        let mut soon = plan.objects.iter();
         soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
-        for (index, object) in all.objects.iter().enumerate() {
+        for (index, object) in plan.objects.iter().enumerate() {
             if self.stop.is_requested() {
-                self.interrupted(all.objects.len() - index);
+                self.interrupted(plan.objects.len() - index);
                 break;
             }
             if let Some(object) = soon.next() {
                 object.prepare();
             }
-            while waiting.len() < all.ahead {
+            while waiting.len() < plan.ahead {
                 let Some((index, object)) = next.next() else { break };
-                let (batches, receiver) = all.gate.way(index);
+                let (batches, receiver) = plan.gate.way(index);
                 waiting.push_back(receiver);
                 // A send fails only when every worker is gone, which the missing end of the object then tells.
-                let _ = all.jobs.send(Job { object, batches });
+                let _ = plan.jobs.send(Job { object, batches });
             }
             let Some(receiver) = waiting.pop_front() else { break };
-            all.gate.turn_of(index);
-            if let Some(earliest) = object.earliest_start.filter(|_| all.go_by_names) {
+            plan.gate.turn_of(index);
+            if let Some(earliest) = object.earliest_start.filter(|_| plan.go_by_names) {
                 self.correlator.retire(earliest);
             }
-            self.object(object, &receiver, all.gate, observer)?;
+            self.object(object, &receiver, plan.gate, observer)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ const UNBOUNDED: Bounds = Bounds {
     conversations: usize::MAX,
     interfaces: usize::MAX,
     unpaired: usize::MAX,
+    spare: usize::MAX,
     buffers: 0,
     disk: u64::MAX,
 };
@@ -108,7 +109,7 @@ proptest! {
     ) {
         let bounds = Bounds { conversations: room * 1800, ..UNBOUNDED };
         let selection = Selection::default();
-        let all = join(&[world.clone()], &selection, &[]).expect("nothing is forgotten");
+        let all = join(std::slice::from_ref(&world), &selection, &[]).expect("nothing is forgotten");
         let first = join_within(bounds, &[world], &selection, &[], false);
         let second = join_within(bounds, &cut(&shuffled, &cuts), &selection, &[], false);
         prop_assert_eq!(format!("{first:?}"), format!("{second:?}"));
