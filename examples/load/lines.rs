@@ -35,6 +35,29 @@ impl Format {
     }
 }
 
+/// What kind of traffic it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Two hours of connections, some of them broken.
+    Usual,
+    /// A scan: every record a rejected flow of its own.
+    Flood,
+    /// Accepted records within one minute.
+    Minute,
+}
+
+impl Shape {
+    /// By its name on the command line.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "usual" => Some(Self::Usual),
+            "flood" => Some(Self::Flood),
+            "minute" => Some(Self::Minute),
+            _ => None,
+        }
+    }
+}
+
 /// One bucket's part of the records.
 pub struct Bucket {
     pub nth: usize,
@@ -45,6 +68,7 @@ pub struct Bucket {
     /// Rejected records in a million.
     pub rejects: usize,
     pub format: Format,
+    pub shape: Shape,
 }
 
 /// One connection of an interface with another address.
@@ -103,6 +127,17 @@ impl Bucket {
             written: 0,
             rng: Rng::named(&format!("bucket {}", self.nth)),
         };
+        match self.shape {
+            Shape::Usual => {}
+            Shape::Flood => {
+                writer.scan();
+                return writer.texts;
+            }
+            Shape::Minute => {
+                writer.minute();
+                return writer.texts;
+            }
+        }
         let rejects = self.quota * self.rejects / 1_000_000;
         // Most rejects are replies after half time, so that the share holds over the two hours.
         let (replies, noise) =
@@ -118,6 +153,35 @@ impl Bucket {
 }
 
 impl Writer<'_> {
+    /// Packets from all over the internet, each of another source and port.
+    fn scan(&mut self) {
+        while self.written < self.bucket.quota {
+            // The buckets' numbers lie apart.
+            let number = self.bucket.nth << 24 | self.written;
+            let [.., a, b, c, d] = number.to_be_bytes();
+            let connection = Connection {
+                remote: [a + 40, b, c, d],
+                local_port: *self.rng.pick(&[22, 23, 445, 3389, 8080]),
+                remote_port: self.port(),
+                ..self.outbound(0, INTERFACES)
+            };
+            let start = self.bucket.begin + self.rng.range(0, 200);
+            self.line(&connection, &Half::new(false, false, 1, 44, (start, start + 1), 2));
+        }
+    }
+
+    /// One direction of connections that never end.
+    fn minute(&mut self) {
+        while self.written < self.bucket.quota {
+            let connection = self.outbound(0, INTERFACES);
+            let packets = self.rng.range(2, 400);
+            let times =
+                (self.bucket.begin + self.rng.range(0, 9), self.bucket.begin + self.rng.range(40, 59));
+            let size = self.rng.range(60, 1_400);
+            self.line(&connection, &Half::new(true, true, packets, size, times, 0));
+        }
+    }
+
     /// Requests of the broken subnet and their rejected SYN-ACKs, sometimes over the edge of the bucket.
     fn dropped_replies(&mut self, count: usize) {
         for _ in 0..count {

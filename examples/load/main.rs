@@ -1,9 +1,12 @@
 //! Makes big flow logs for benchmarks: two hours of 200 interfaces, as many records as wanted, and their snapshot.
 //!
 //! `cargo run --release --example load -- OUT_DIR --records 5000000 [--format v2|v5] [--reject-share 0.002]
-//! [--objects N]` writes `OUT_DIR/AWSLogs/…` (N objects in each 5-minute bucket, default 4) and
-//! `OUT_DIR/snapshot.json`. Every run with the same arguments writes the same bytes. Buckets are made independently on
-//! two threads; connections that outlive a bucket are functions of their number, so that no state is handed on.
+//! [--objects N] [--shape usual|flood|minute]` writes `OUT_DIR/AWSLogs/…` (N objects in each 5-minute bucket, default 4)
+//! and `OUT_DIR/snapshot.json`. Every run with the same arguments writes the same bytes. Buckets are made independently
+//! on two threads; connections that outlive a bucket are functions of their number, so that no state is handed on.
+//!
+//! The other shapes are what is hardest to keep in memory, all of it in one bucket: `flood` is a scan, rejected packets of
+//! which each is a flow of its own; `minute` is accepted records within one minute.
 
 mod lines;
 #[path = "../sample_incident/rng.rs"]
@@ -18,10 +21,11 @@ use std::thread;
 
 use flate2::{Compression, GzBuilder};
 
-use lines::{Bucket, Format};
+use lines::{Bucket, Format, Shape};
 use rng::Rng;
 
-const USAGE: &str = "usage: load OUT_DIR --records N [--format v2|v5] [--reject-share 0.002] [--objects N]";
+const USAGE: &str = "usage: load OUT_DIR --records N [--format v2|v5] [--reject-share 0.002] [--objects N] \
+                     [--shape usual|flood|minute]";
 /// 2026-11-20T14:00:00Z.
 const BEGIN: i64 = 1_795_183_200;
 const BUCKET: i64 = 300;
@@ -33,6 +37,7 @@ struct Plan {
     output: PathBuf,
     records: usize,
     format: Format,
+    shape: Shape,
     /// Rejected records in a million.
     rejects: usize,
     objects: usize,
@@ -67,6 +72,7 @@ fn plan(mut arguments: impl Iterator<Item = String>) -> Option<Plan> {
         output: PathBuf::from(arguments.next().filter(|first| !first.starts_with('-'))?),
         records: 5_000_000,
         format: Format::V2,
+        shape: Shape::Usual,
         rejects: 2_000,
         objects: 4,
     };
@@ -77,6 +83,7 @@ fn plan(mut arguments: impl Iterator<Item = String>) -> Option<Plan> {
             "--objects" => plan.objects = value.parse().ok().filter(|&objects| objects > 0)?,
             "--format" if value == "v2" => plan.format = Format::V2,
             "--format" if value == "v5" => plan.format = Format::V5,
+            "--shape" => plan.shape = Shape::named(&value)?,
             "--reject-share" => plan.rejects = millionths(&value)?,
             _ => return None,
         }
@@ -93,16 +100,18 @@ fn millionths(share: &str) -> Option<usize> {
 
 fn write_bucket(plan: &Plan, day: &Path, nth: usize) -> io::Result<()> {
     let quota = plan.records / BUCKETS + usize::from(nth < plan.records % BUCKETS);
+    let time = if plan.shape == Shape::Usual { nth } else { 0 };
     let bucket = Bucket {
         nth,
-        begin: BEGIN + i64::try_from(nth).expect("24 buckets") * BUCKET,
+        begin: BEGIN + i64::try_from(time).expect("24 buckets") * BUCKET,
         quota,
         rejects: plan.rejects,
         format: plan.format,
+        shape: plan.shape,
     };
     let mut rng = Rng::named(&format!("objects {nth}"));
     for text in bucket.objects(plan.objects) {
-        let (hour, minute) = (14 + nth / 12, nth % 12 * 5);
+        let (hour, minute) = (14 + time / 12, time % 12 * 5);
         let hash = rng.next() >> 32;
         let name = format!(
             "{ACCOUNT}_vpcflowlogs_eu-west-1_fl-0e5f60718293a4b5c_20261120T{hour:02}{minute:02}Z_{hash:08x}.log.gz"

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{Cause, Confidence, Detail};
-use super::judge::Judged;
+use super::judge::{Decision, Judged};
 use super::moment::ChangeSeen;
 use super::place::Places;
-use crate::correlate::{Conversation, Span, UnpairedKind};
+use crate::correlate::{Conversation, RejectedRecord, Span, UnpairedKind};
 use crate::nacl::{NetworkAcl, NetworkAclEntry};
 use crate::net::{Direction, Protocol, Timestamp};
 
@@ -259,12 +259,12 @@ fn insert(set: &mut BTreeSet<String>, id: Option<&str>) {
 }
 
 /// What makes two rejects that are no replies one row of the summary.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OtherKey {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherKey<'a> {
     /// What the ACL says of them.
     pub cause: Cause,
     /// The ACL evaluated.
-    pub network_acl_id: Option<String>,
+    pub network_acl_id: Option<&'a str>,
     /// Direction.
     pub direction: Option<Direction>,
     /// The rule that denied.
@@ -275,30 +275,41 @@ pub struct OtherKey {
     pub slug: Option<&'static str>,
 }
 
-/// Sums rejects that are no replies by what the ACL says of them.
-#[must_use]
-pub fn other_rejects<'a>(
-    judged: &[(UnpairedKind, Judged<'a>)],
-) -> Vec<(OtherKey, Option<&'a NetworkAclEntry>, Total)> {
-    let mut groups: BTreeMap<OtherKey, (Option<&'a NetworkAclEntry>, Total)> = BTreeMap::new();
-    for (kind, one) in judged {
+/// Rejects that are no replies, summed by what the ACL says of them.
+#[derive(Debug, Default)]
+pub struct OtherRejects<'a>(BTreeMap<OtherKey<'a>, (Option<&'a NetworkAclEntry>, Total)>);
+
+impl<'a> OtherRejects<'a> {
+    /// Adds records of one flow with one cause.
+    pub(super) fn add<'r>(
+        &mut self,
+        kind: UnpairedKind,
+        direction: Option<Direction>,
+        decision: &Decision<'a>,
+        rejected: impl Iterator<Item = &'r RejectedRecord>,
+    ) {
         let key = OtherKey {
-            cause: one.cause,
-            network_acl_id: one.network_acl.map(|acl| acl.network_acl_id.clone()),
-            direction: one.direction,
-            rule_number: one.rule.map(|entry| entry.rule_number),
-            kind: Some(*kind),
-            slug: one.detail.as_ref().map(Detail::slug),
+            cause: decision.cause,
+            network_acl_id: decision.network_acl.map(|acl| acl.network_acl_id.as_str()),
+            direction,
+            rule_number: decision.rule.map(|entry| entry.rule_number),
+            kind: Some(kind),
+            slug: decision.detail.as_ref().map(Detail::slug),
         };
-        let (_, total) = groups.entry(key).or_insert((one.rule, Total::default()));
+        let (_, total) = self.0.entry(key).or_insert((decision.rule, Total::default()));
         total.conversations += 1;
-        for record in &one.rejected {
+        for record in rejected {
             total.records += 1;
             total.packets = total.packets.saturating_add(record.packets.unwrap_or(0));
             total.bytes = total.bytes.saturating_add(record.bytes.unwrap_or(0));
         }
     }
-    let mut rows: Vec<_> = groups.into_iter().map(|(key, (rule, total))| (key, rule, total)).collect();
-    rows.sort_by_key(|(_, _, total)| std::cmp::Reverse(total.records));
-    rows
+
+    /// The sums, most records first.
+    #[must_use]
+    pub fn rows(self) -> Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)> {
+        let mut rows: Vec<_> = self.0.into_iter().map(|(key, (rule, total))| (key, rule, total)).collect();
+        rows.sort_by_key(|(_, _, total)| std::cmp::Reverse(total.records));
+        rows
+    }
 }

@@ -1,11 +1,14 @@
 //! The cause of one rejected conversation, and how sure it is.
 
+use std::borrow::Cow;
+use std::io;
 use std::net::IpAddr;
 
 use super::cause::{Cause, Confidence, Detail};
+use super::finding::OtherRejects;
 use super::moment::{Episode, Moment, Reject, at_its_time};
 use super::place::{Place, Places};
-use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject};
+use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject, UnpairedRejects};
 use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::network::MissingFact;
@@ -179,6 +182,17 @@ fn captured_at(acl: Option<&NetworkAcl>, places: &Places<'_>) -> Option<Timestam
     places.config().acl_captured_at(&acl?.network_acl_id)
 }
 
+/// The reasons that these records give, each once, in the order in which they come.
+fn reasons(rejected: &[RejectedRecord]) -> Vec<Option<RejectReason>> {
+    let mut reasons = Vec::with_capacity(1);
+    for record in rejected {
+        if !reasons.contains(&record.reject_reason) {
+            reasons.push(record.reject_reason);
+        }
+    }
+    reasons
+}
+
 fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<RejectedRecord>)> {
     let mut groups: Vec<(Option<RejectReason>, Vec<RejectedRecord>)> = Vec::new();
     for record in rejected {
@@ -328,54 +342,143 @@ pub(super) fn expired(conversation: &Conversation) -> Option<i64> {
     conversation.idle_seconds.filter(|idle| *idle > limit)
 }
 
-/// Rejects that have the shape of replies, as conversations.
-pub type PossibleReplies<'a> = Vec<(Conversation, Judged<'a>)>;
-
-/// Rejects that are no replies.
-pub type OtherRejects<'a> = Vec<(UnpairedKind, Judged<'a>)>;
+/// What rejects that are no replies come to.
+#[derive(Debug, Default)]
+pub struct Unpaired<'a> {
+    /// Rejects that have the shape of replies, as conversations, by interface and flow.
+    pub possible: Vec<(Conversation, Judged<'a>)>,
+    /// Such rejects beyond the number that was asked for.
+    pub possible_cut: u64,
+    /// The others, summed.
+    pub others: OtherRejects<'a>,
+}
 
 /// Judges rejects that are no replies. With `reject_only` input (no accepted record anywhere), a reject without flags
-/// that has the shape of a reply is taken for a possible one: such results come first, as conversations.
-#[must_use]
+/// that has the shape of a reply is taken for a possible one, up to `most` of them. Fails when some of the rejects cannot
+/// be read back from the temporary file.
 pub fn judge_unpaired<'a>(
-    unpaired: &[UnpairedReject],
+    unpaired: &UnpairedRejects,
     reject_only: bool,
+    most: usize,
     places: &Places<'a>,
-) -> (PossibleReplies<'a>, OtherRejects<'a>) {
-    let mut possible = Vec::new();
-    let mut others = Vec::new();
-    for (index, reject) in unpaired.iter().enumerate() {
+) -> (Unpaired<'a>, io::Result<()>) {
+    let mut result = Unpaired::default();
+    let read = unpaired.for_each(|reject| {
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
-        for (reason, rejected) in by_reason(&reject.rejected) {
-            let is_reply = reject_only && has_shape_of_a_reply(reject, direction);
-            let packet = Reject { packet: &reject.packet, direction, conversation: None, is_reply };
-            for (moment, rejected) in by_moment(reason, rejected, &packet, place, places) {
-                let Moment { decision, episode, is_known } = moment;
-                let judged = Judged {
-                    index,
-                    cause: decision.cause,
-                    confidence: Confidence::Possible,
-                    direction,
-                    network_acl: decision.network_acl,
-                    rule: decision.rule,
-                    candidates: decision.candidates,
-                    detail: decision.detail,
-                    config_in_force: is_known,
-                    episode,
-                    rejected,
-                };
-                if is_reply {
-                    let left = Detail::AclAllows(captured_at(judged.network_acl, places));
-                    let detail = judged.detail.or_else(|| (judged.cause == Cause::NotNacl).then_some(left));
-                    possible.push((as_conversation(reject), Judged { detail, ..judged }));
-                } else {
-                    others.push((reject.kind, judged));
+        let is_possible = reject_only && has_shape_of_a_reply(reject, direction);
+        for_each_moment(reject, direction, is_possible, places, |moment, rejected| {
+            if is_possible && result.possible.len() < most {
+                let judged = possible_reply(moment, direction, rejected.to_vec(), places);
+                result.possible.push((as_conversation(reject), judged));
+            } else {
+                result.possible_cut += u64::from(is_possible);
+                result.others.add(reject.kind, direction, &moment.decision, rejected.iter());
+            }
+        });
+    });
+    let key = |one: &Conversation| (one.interface, one.packet, one.reply);
+    result.possible.sort_by_key(|(one, _)| key(one));
+    (result, read)
+}
+
+/// What the log or the ACL of their own time says of the records of a flow, those together of which it says the same.
+fn for_each_moment<'a>(
+    reject: &UnpairedReject,
+    direction: Option<Direction>,
+    is_reply: bool,
+    places: &Places<'a>,
+    mut visit: impl FnMut(Moment<'a>, &[RejectedRecord]),
+) {
+    let place = places.of(reject.interface);
+    let packet = Reject { packet: &reject.packet, direction, conversation: None, is_reply };
+    let reasons = reasons(&reject.rejected);
+    for reason in &reasons {
+        let rejected = if reasons.len() == 1 {
+            Cow::Borrowed(reject.rejected.as_slice())
+        } else {
+            let of_reason = reject.rejected.iter().filter(|record| record.reject_reason == *reason);
+            Cow::Owned(of_reason.copied().collect())
+        };
+        match reason {
+            Some(reason) => visit(Moment::of(by_log(*reason)), &rejected),
+            None if places.in_force(place).is_empty() => {
+                let acl = place.network_acl.clone();
+                let decision = decide(&reject.packet, direction, acl, place, places);
+                visit(Moment::of(decision), &rejected);
+            }
+            None => {
+                for (moment, rejected) in by_moment(None, rejected.into_owned(), &packet, place, places) {
+                    visit(moment, &rejected);
                 }
             }
         }
     }
-    (possible, others)
+}
+
+/// What the ACL says of a flow of rejects that are no replies, or of those of them with one reason.
+#[derive(Debug)]
+pub struct Other<'a> {
+    /// Why.
+    pub cause: Cause,
+    /// Which way the flow crossed the interface.
+    pub direction: Option<Direction>,
+    /// The ACL evaluated.
+    pub network_acl: Option<&'a NetworkAcl>,
+    /// The entry that denied.
+    pub rule: Option<&'a NetworkAclEntry>,
+    /// The flow with packet-level addresses.
+    pub packet: FiveTuple,
+    /// Rejected packets, where known.
+    pub packets: u64,
+}
+
+/// Judges rejects that are no replies once more, for whoever asks about each of them. Fails as [`judge_unpaired`] does.
+pub fn visit_others<'a>(
+    unpaired: &UnpairedRejects,
+    reject_only: bool,
+    places: &Places<'a>,
+    mut visit: impl FnMut(&Other<'a>),
+) -> io::Result<()> {
+    unpaired.for_each(|reject| {
+        let place = places.of(reject.interface);
+        let direction = place.direction(&reject.flow, reject.flow_direction);
+        if reject_only && has_shape_of_a_reply(reject, direction) {
+            return;
+        }
+        for_each_moment(reject, direction, false, places, |Moment { decision, .. }, rejected| {
+            visit(&Other {
+                cause: decision.cause,
+                direction,
+                network_acl: decision.network_acl,
+                rule: decision.rule,
+                packet: reject.packet,
+                packets: rejected.iter().filter_map(|record| record.packets).fold(0, u64::saturating_add),
+            });
+        });
+    })
+}
+
+fn possible_reply<'a>(
+    Moment { decision, episode, is_known }: Moment<'a>,
+    direction: Option<Direction>,
+    rejected: Vec<RejectedRecord>,
+    places: &Places<'a>,
+) -> Judged<'a> {
+    let left = Detail::AclAllows(captured_at(decision.network_acl, places));
+    Judged {
+        index: 0,
+        cause: decision.cause,
+        confidence: Confidence::Possible,
+        direction,
+        network_acl: decision.network_acl,
+        rule: decision.rule,
+        candidates: decision.candidates,
+        detail: decision.detail.or_else(|| (decision.cause == Cause::NotNacl).then_some(left)),
+        config_in_force: is_known,
+        episode,
+        rejected,
+    }
 }
 
 /// From a service's port to another port of the interface, without flags that could say more.

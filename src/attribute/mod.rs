@@ -5,13 +5,15 @@
 
 mod cause;
 mod finding;
+mod fix;
 mod judge;
 mod moment;
 mod place;
 
 pub use cause::{Cause, Confidence, Detail};
-pub use finding::{Finding, FindingKey, OtherKey, Total, findings, other_rejects};
-pub use judge::{Judged, OtherRejects, PossibleReplies, judge_conversations, judge_unpaired};
+pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
+pub use fix::{Fixes, Flows, Proposal, Proposed};
+pub use judge::{Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others};
 pub use moment::{ChangeSeen, Episode, Part};
 pub use place::{Place, Places};
 

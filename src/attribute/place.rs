@@ -1,10 +1,12 @@
 //! Where an interface is, which ACL that means, and which address is its own.
 
 use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use crate::correlate::{Interface, InterfaceIndex};
+use crate::correlate::{InterfaceIndex, InterfaceRef, Interfaces};
 use crate::nacl::NetworkAcl;
 use crate::nacl::history::InForce;
 use crate::net::{Direction, FiveTuple};
@@ -24,60 +26,50 @@ pub struct Place<'a> {
     pub network_acl: Result<&'a NetworkAcl, MissingFact>,
     /// The subnet was inferred from an address: the interface itself is not in the snapshot.
     pub subnet_is_inferred: bool,
-    /// Place in the list of timelines, where there is a history.
-    timeline: Option<usize>,
-    logged: &'a Interface,
+    /// What stood in front of it over time; empty without a history.
+    timeline: Rc<[InForce<'a>]>,
+    logged: InterfaceRef<'a>,
     known: Option<&'a network::Interface>,
     subnet: Option<&'a Subnet>,
 }
 
-/// The places of all interfaces met, by [`InterfaceIndex`].
+/// A subnet, and the ACL that it has at present.
+type SubnetNow<'a> = (Option<String>, Option<&'a str>);
+
+/// The places of all interfaces met, by [`InterfaceIndex`]. Each is found when it is first asked for: most interfaces
+/// have nothing rejected.
 #[derive(Debug)]
 pub struct Places<'a> {
     config: &'a NetworkConfig,
     history: Option<&'a History>,
-    of_interfaces: Vec<Place<'a>>,
-    /// What stood in front of each subnet over time.
-    timelines: Vec<Vec<InForce<'a>>>,
+    interfaces: &'a Interfaces,
+    found: Vec<OnceCell<Box<Place<'a>>>>,
+    /// What stood in front of the subnets over time, by the ACL that each has at present.
+    timelines: RefCell<HashMap<SubnetNow<'a>, Rc<[InForce<'a>]>>>,
 }
 
 impl<'a> Places<'a> {
-    /// Finds every interface's place.
+    /// The places of these interfaces by what is known of the network.
     #[must_use]
-    pub fn new(interfaces: &'a [Interface], config: &'a NetworkConfig) -> Self {
+    pub fn new(interfaces: &'a Interfaces, config: &'a NetworkConfig) -> Self {
         Self::over_time(interfaces, config, None)
     }
 
     /// The same, with what is known of other times.
     #[must_use]
     pub fn over_time(
-        interfaces: &'a [Interface],
+        interfaces: &'a Interfaces,
         config: &'a NetworkConfig,
         history: Option<&'a History>,
     ) -> Self {
-        let mut of_interfaces: Vec<_> = interfaces.iter().map(|interface| place(interface, config)).collect();
-        let mut timelines = Vec::new();
-        let mut known: HashMap<(Option<String>, Option<&str>), usize> = HashMap::new();
-        if let Some(history) = history {
-            for place in &mut of_interfaces {
-                let present = place.network_acl.as_ref().ok().copied();
-                let key = (
-                    place.subnet_id.as_deref().map(str::to_owned),
-                    present.map(|acl| acl.network_acl_id.as_str()),
-                );
-                place.timeline = Some(*known.entry(key).or_insert_with(|| {
-                    timelines.push(history.of_subnet(place.subnet_id.as_deref(), present));
-                    timelines.len() - 1
-                }));
-            }
-        }
-        Self { config, history, of_interfaces, timelines }
+        let found = interfaces.iter().map(|_| OnceCell::new()).collect();
+        Self { config, history, interfaces, found, timelines: RefCell::default() }
     }
 
     /// What stood in front of the interface over time; empty without a history.
     #[must_use]
-    pub fn in_force(&self, place: &Place<'a>) -> &[InForce<'a>] {
-        place.timeline.and_then(|at| self.timelines.get(at)).map_or(&[], Vec::as_slice)
+    pub fn in_force<'p>(&self, place: &'p Place<'a>) -> &'p [InForce<'a>] {
+        &place.timeline
     }
 
     /// What is known of other times.
@@ -86,10 +78,25 @@ impl<'a> Places<'a> {
         self.history
     }
 
+    fn timeline(&self, history: &'a History, place: &Place<'a>) -> Rc<[InForce<'a>]> {
+        let present = place.network_acl.as_ref().ok().copied();
+        let subnet_id = place.subnet_id.as_deref();
+        let key = (subnet_id.map(str::to_owned), present.map(|acl| acl.network_acl_id.as_str()));
+        let mut timelines = self.timelines.borrow_mut();
+        Rc::clone(timelines.entry(key).or_insert_with(|| history.of_subnet(subnet_id, present).into()))
+    }
+
     /// The place of one interface.
     #[must_use]
     pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
-        &self.of_interfaces[index.0 as usize]
+        let find = || {
+            let mut place = Box::new(place(self.interfaces.get(index), self.config));
+            if let Some(history) = self.history {
+                place.timeline = self.timeline(history, &place);
+            }
+            place
+        };
+        self.found[index.0 as usize].get_or_init(find)
     }
 
     /// The configuration that the places were found in.
@@ -130,15 +137,15 @@ fn is_gateway_load_balancer_endpoint(interface: &network::Interface) -> bool {
     interface.interface_type.as_deref() == Some("gateway_load_balancer_endpoint")
 }
 
-fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
-    let interface_id = String::from_utf8_lossy(&logged.interface_id);
+fn place<'a>(logged: InterfaceRef<'a>, config: &'a NetworkConfig) -> Place<'a> {
+    let interface_id = String::from_utf8_lossy(logged.interface_id);
     let known = config.interface(&interface_id);
     let own = logged
         .own_address
         .address(IpAddr::from([0; 4]))
         .or_else(|| logged.own_address.address(IpAddr::from([0; 16])));
-    let text = |bytes: &'a Option<Box<[u8]>>| bytes.as_deref().map(String::from_utf8_lossy);
-    let mut subnet_id = text(&logged.subnet_id)
+    let text = |bytes: Option<&'a [u8]>| bytes.map(String::from_utf8_lossy);
+    let mut subnet_id = text(logged.subnet_id)
         .or_else(|| known.and_then(|known| known.subnet_id.as_deref()).map(Cow::Borrowed));
     let mut subnet_is_inferred = false;
     if subnet_id.is_none()
@@ -148,7 +155,7 @@ fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
         subnet_is_inferred = true;
     }
     let subnet = subnet_id.as_deref().and_then(|id| config.subnet(id));
-    let vpc_id = text(&logged.vpc_id)
+    let vpc_id = text(logged.vpc_id)
         .or_else(|| known.and_then(|known| known.vpc_id.as_deref()).map(Cow::Borrowed))
         .or_else(|| subnet.and_then(|subnet| subnet.vpc_id.as_deref()).map(Cow::Borrowed));
     let network_acl = match &subnet_id {
@@ -161,7 +168,7 @@ fn place<'a>(logged: &'a Interface, config: &'a NetworkConfig) -> Place<'a> {
         vpc_id,
         network_acl,
         subnet_is_inferred,
-        timeline: None,
+        timeline: Rc::default(),
         logged,
         known,
         subnet,

@@ -339,11 +339,18 @@ fn possible_is_said_only_where_nothing_was_accepted() {
     let correlated = read(&lines);
     let config = config(SNAPSHOT);
     let places = Places::new(&correlated.interfaces, &config);
-    let (possible, others) = judge_unpaired(&correlated.unpaired, true, &places);
-    assert_eq!((possible.len(), others.len()), (1, 0));
-    assert_eq!(possible[0].1.confidence, Confidence::Possible);
-    let (possible, others) = judge_unpaired(&correlated.unpaired, false, &places);
-    assert_eq!((possible.len(), others.len()), (0, 1));
+    let judge = |reject_only, most| {
+        let (judged, read) = judge_unpaired(&correlated.unpaired, reject_only, most, &places);
+        read.expect("readable");
+        judged
+    };
+    let judged = judge(true, 1);
+    assert_eq!(judged.possible[0].1.confidence, Confidence::Possible);
+    assert_eq!((judged.possible.len(), judged.possible_cut, judged.others.rows().len()), (1, 0, 0));
+    let judged = judge(false, 1);
+    assert_eq!((judged.possible.len(), judged.possible_cut, judged.others.rows().len()), (0, 0, 1));
+    let judged = judge(true, 0);
+    assert_eq!((judged.possible.len(), judged.possible_cut, judged.others.rows().len()), (0, 1, 1));
 }
 
 #[test]
@@ -354,8 +361,9 @@ fn flags_that_are_no_syn_ack_take_away_the_shape_of_a_reply() {
     let correlated = read(&lines);
     let config = config(SNAPSHOT);
     let places = Places::new(&correlated.interfaces, &config);
-    let (possible, others) = judge_unpaired(&correlated.unpaired, true, &places);
-    assert_eq!((possible.len(), others.len()), (0, 1));
+    let (judged, read) = judge_unpaired(&correlated.unpaired, true, 9, &places);
+    assert!(read.is_ok());
+    assert_eq!((judged.possible.len(), judged.others.rows().len()), (0, 1));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{Action, Aws, AwsError};
 use crate::config::{Diagnose, HistorySource};
-use crate::correlate::Interface;
+use crate::correlate::{InterfaceRef, Interfaces};
 use crate::net::Timestamp;
 use crate::network::NetworkConfig;
 use crate::network::history::{History, HistoryDocuments};
@@ -101,11 +101,11 @@ impl Network {
     }
 
     /// Sees to it that the places of these interfaces are known: by their VPCs where the records name them.
-    pub(super) fn cover(&mut self, interfaces: &[Interface]) -> anyhow::Result<()> {
+    pub(super) fn cover(&mut self, interfaces: &Interfaces) -> anyhow::Result<()> {
         if interfaces.is_empty() {
             return Ok(());
         }
-        let vpc = |interface: &Interface| String::from_utf8(interface.vpc_id.as_ref()?.to_vec()).ok();
+        let vpc = |interface: InterfaceRef<'_>| String::from_utf8(interface.vpc_id?.to_vec()).ok();
         let vpcs: Option<BTreeSet<String>> = interfaces.iter().map(vpc).collect();
         match vpcs {
             Some(vpcs) => self.cover_vpcs(&vpcs),

@@ -10,9 +10,9 @@ use super::present;
 use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
-use crate::attribute::{Places, findings, judge_conversations, judge_unpaired, other_rejects};
+use crate::attribute::{Fixes, Places, findings, judge_conversations, judge_unpaired, visit_others};
 use crate::config::Diagnose;
-use crate::correlate::Options;
+use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
 use crate::pipeline::{ReadOptions, Reading, read};
 use crate::report::{brief, view::Diagnosis};
@@ -142,6 +142,15 @@ fn regions_named(sources: &[String]) -> BTreeSet<String> {
     sources.iter().map(region).collect::<Option<_>>().unwrap_or_default()
 }
 
+/// Says that rejects are missing from the sums, once.
+fn note_unread(known: &mut Vec<(String, String)>, read: std::io::Result<()>) {
+    let Err(error) = read else { return };
+    let incomplete = ("temporary file".to_owned(), format!("rejects could not be read back: {error}"));
+    if !known.contains(&incomplete) {
+        known.push(incomplete);
+    }
+}
+
 fn attribute(
     config: &Diagnose,
     network: &Network,
@@ -157,14 +166,22 @@ fn attribute(
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;
     let reject_only = !accepted_somewhere && reading.correlated.counts.filtered_accepted == 0;
-    let (possible, others) = judge_unpaired(&reading.correlated.unpaired, reject_only, &places);
-    for (conversation, mut one) in possible {
+    let most = (config.memory_limit_bytes / CONVERSATION_BYTES).saturating_sub(conversations.len());
+    let (unpaired, read) = judge_unpaired(&reading.correlated.unpaired, reject_only, most, &places);
+    note_unread(&mut reading.incomplete, read);
+    reading.correlated.cut_conversations += unpaired.possible_cut;
+    for (conversation, mut one) in unpaired.possible {
         one.index = conversations.len();
         conversations.push(conversation);
         judged.push(one);
     }
     let findings = findings(&judged, &conversations, &places);
-    let others = other_rejects(&others);
+    let mut fixes = Fixes::new(&findings, &judged, &conversations, &places);
+    if fixes.wants_others() {
+        let read =
+            visit_others(&reading.correlated.unpaired, reject_only, &places, |other| fixes.meet(other));
+        note_unread(&mut reading.incomplete, read);
+    }
     present::Material {
         config,
         window,
@@ -175,7 +192,8 @@ fn attribute(
         conversations,
         judged,
         findings,
-        others,
+        fixes,
+        others: unpaired.others.rows(),
     }
     .diagnosis()
 }

@@ -95,3 +95,14 @@ pub struct UnpairedReject {
     /// The rejected records, in time order. Never empty.
     pub rejected: Vec<RejectedRecord>,
 }
+
+/// Some of the records of an [`UnpairedReject`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnpairedPart<'a> {
+    pub(super) interface: InterfaceIndex,
+    pub(super) flow: FiveTuple,
+    pub(super) packet: FiveTuple,
+    pub(super) flow_direction: Option<Direction>,
+    pub(super) kind: UnpairedKind,
+    pub(super) rejected: &'a [RejectedRecord],
+}

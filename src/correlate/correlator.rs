@@ -1,23 +1,39 @@
 //! Takes batches in a fixed order, joins their rows, and bounds what has to wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::accepted::{AcceptedRow, WideRow};
-use super::conversation::{Conversation, UnpairedReject};
-use super::duplicates::Seen;
+use super::accepted::WideRow;
+use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
-use super::interface::{Interface, InterfaceIndex, InterfaceTable};
-use super::reject::{RejectTable, Settled};
+use super::identities::{Class, Identities, PerClass};
+use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
+use super::overflow::{PARTITIONS, Quota};
+use super::reject::RejectTable;
+use super::settled::Settled;
+use super::spill::{Lost, Spilled, Until};
+use super::unpaired::UnpairedRejects;
+use super::waiting::{Run, Waiting};
 use super::{Span, Timestamp};
 
-/// Emptied buckets kept.
-const SPARE_BUCKETS: usize = 2;
+/// Whatever the memory limit: for the result itself, and for what has to be there at once.
+const LEAST_MEMORY: usize = 16 << 20;
 
-/// Rows whose identities are looked up together.
-const TOUCHED_AT_ONCE: usize = 32;
+/// Whatever the memory limit: smaller pieces of a file would take more to remember than they hold.
+const LEAST_BUFFERS: usize = 1 << 20;
 
-/// Seconds of `end` that share one bucket of waiting rows.
-const BUCKET_SECONDS: i64 = 300;
+/// Bytes of temporary files for each byte of memory.
+const DISK_FOR_MEMORY: u64 = 16;
+
+/// Whatever the memory limit: 8 GiB of temporary files.
+const LEAST_DISK: u64 = 8 << 30;
+
+/// Seconds of record time after which rows outside memory are as good as over: records of one capture window come
+/// within less.
+const READ_BACK_SECONDS: i64 = 1800;
+
+/// Stands for interfaces that there was no room for.
+const NOWHERE: InterfaceIndex = InterfaceIndex(u32::MAX);
 
 /// How the join behaves.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +42,44 @@ pub struct Options {
     pub match_window_seconds: i64,
     /// Bytes that waiting rows and tables may take together.
     pub memory_limit_bytes: usize,
+}
+
+/// What a join may take, by what takes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes of memory for rows and tables; beyond them rows go to a temporary file.
+    pub(super) memory: usize,
+    /// Bytes of memory for the rejects of one part of that file, while it is joined.
+    pub(super) part: usize,
+    /// Bytes that conversations take until they are printed; beyond them some are left out.
+    pub(super) conversations: usize,
+    /// Bytes of memory for the names of interfaces; records of further ones are not kept.
+    pub(super) interfaces: usize,
+    /// Bytes of memory for rejects that are no replies.
+    pub(super) unpaired: usize,
+    /// Bytes of memory for emptied lists that are to be filled again.
+    pub(super) spare: usize,
+    /// Bytes of memory for rows on their way to a temporary file.
+    pub(super) buffers: usize,
+    /// Bytes of temporary files.
+    pub(super) disk: u64,
+}
+
+impl Bounds {
+    fn of(options: &Options) -> Self {
+        let memory = options.memory_limit_bytes;
+        Self {
+            // The rest is for what is on its way to the join and for what is read at the moment.
+            memory: memory / 4 * 3,
+            part: memory.max(LEAST_MEMORY),
+            conversations: memory.max(LEAST_MEMORY),
+            interfaces: (memory / 2).max(LEAST_MEMORY),
+            unpaired: (memory / 8).max(LEAST_BUFFERS),
+            spare: memory / 16,
+            buffers: (memory / 16).max(LEAST_BUFFERS),
+            disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
+        }
+    }
 }
 
 /// A record older than an input's name allows, after rows of its time were already joined and forgotten.
@@ -37,17 +91,21 @@ pub struct LateRecord;
 #[derive(Debug)]
 pub struct Correlator {
     options: Options,
+    bounds: Bounds,
+    quota: Arc<Quota>,
     interfaces: InterfaceTable,
-    buckets: BTreeMap<i64, Bucket>,
-    waiting_rows: usize,
-    waiting_wide: usize,
-    /// Emptied rows of buckets that are done, for the next ones: growing copies, and new pages cost more than old ones.
-    spare_rows: Vec<Vec<AcceptedRow>>,
+    /// The join's numbers of a batch's interfaces, while it is taken in.
+    numbers: Vec<InterfaceIndex>,
+    waiting: Waiting,
     rejects: RejectTable,
     settled: Settled,
-    seen: Seen,
-    skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
-    skip_data_spans: usize,
+    identities: Identities,
+    /// Rows and rejects outside memory, while there are any.
+    spilled: Option<Spilled>,
+    /// The moment last given to [`Self::retire`] when the first of them were moved there.
+    spilled_at: Option<Timestamp>,
+    /// Bytes that were moved there again when they were read back last.
+    carried_over: u64,
     /// Nothing that started before this moment may come any more.
     earliest_to_come: Option<Timestamp>,
     /// The moment last given to [`Self::retire`].
@@ -55,35 +113,17 @@ pub struct Correlator {
     totals: Totals,
 }
 
-/// Accepted rows whose `end` lies in one stretch of time.
-#[derive(Debug, Default)]
-struct Bucket {
-    rows: Vec<AcceptedRow>,
-    wide: Vec<WideRow>,
-    /// Earliest `start`: a long capture window ends in a later bucket than it begins.
-    earliest_start: Option<i64>,
-}
-
-impl Bucket {
-    fn note_start(&mut self, start: i64) {
-        self.earliest_start = Some(self.earliest_start.map_or(start, |known| known.min(start)));
-    }
-}
-
 /// Counts over all batches.
 #[derive(Debug, Clone, Default)]
 struct Totals {
     counts: Counts,
-    accepted: u64,
-    rejected: u64,
-    no_data: u64,
-    skip_data: u64,
-    duplicates: u64,
-    /// Accepted rows not kept because the memory limit was reached.
-    dropped_accepted: u64,
-    /// Rejected rows not kept because the memory limit was reached.
-    dropped_rejected: u64,
-    dropped_rejected_packets: u64,
+    /// Records of which copies cannot be told.
+    without_identity: PerClass,
+    /// Rows that were not kept.
+    lost: Lost,
+    /// Records among which copies were not looked for.
+    unchecked: u64,
+    not_kept_because: Option<String>,
     span: Option<Span>,
 }
 
@@ -92,10 +132,10 @@ struct Totals {
 pub struct Correlated {
     /// Conversations with rejected replies, in an order that depends on nothing but their contents.
     pub conversations: Vec<Conversation>,
-    /// Rejects that are no replies, in such an order too.
-    pub unpaired: Vec<UnpairedReject>,
+    /// Rejects that are no replies.
+    pub unpaired: UnpairedRejects,
     /// By [`InterfaceIndex`].
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Interfaces,
     /// `SKIPDATA` intervals by interface, in time order.
     pub skip_data: BTreeMap<InterfaceIndex, Vec<Span>>,
     /// Lines that became no row.
@@ -110,12 +150,21 @@ pub struct Correlated {
     pub skip_data_records: u64,
     /// Records that were there before.
     pub duplicates: u64,
-    /// Accepted records that were counted and then not kept for pairing: the memory limit was reached.
+    /// Accepted records that were counted and then not kept for pairing: neither memory nor disk had room.
     pub dropped_accepted: u64,
     /// Rejected records that were counted and then not kept.
     pub dropped_rejected: u64,
     /// Packets of those.
     pub dropped_rejected_packets: u64,
+    /// Conversations left out of `conversations`, which take more than the memory limit. Their records are among those
+    /// not kept.
+    pub cut_conversations: u64,
+    /// Whether `SKIPDATA` intervals are left out of `skip_data`, for the same reason.
+    pub cut_skip_data: bool,
+    /// Records among which copies were not looked for: neither memory nor disk had room.
+    pub unchecked: u64,
+    /// Why the disk had no room.
+    pub not_kept_because: Option<String>,
     /// From the first `start` to the last `end` of what counts.
     pub span: Option<Span>,
 }
@@ -124,18 +173,24 @@ impl Correlator {
     /// An empty join.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        Self::bounded(options, Bounds::of(&options))
+    }
+
+    pub(super) fn bounded(options: Options, bounds: Bounds) -> Self {
+        let quota = Quota::new(bounds.disk);
         Self {
             options,
+            bounds,
+            settled: Settled::new(bounds.conversations, bounds.unpaired, &quota),
+            quota,
             interfaces: InterfaceTable::default(),
-            buckets: BTreeMap::new(),
-            waiting_rows: 0,
-            waiting_wide: 0,
-            spare_rows: Vec::new(),
+            numbers: Vec::new(),
+            waiting: Waiting::new(bounds.spare),
             rejects: RejectTable::default(),
-            settled: Settled::default(),
-            seen: Seen::default(),
-            skip_data: BTreeMap::new(),
-            skip_data_spans: 0,
+            identities: Identities::new(bounds.spare / 2),
+            spilled: None,
+            spilled_at: None,
+            carried_over: 0,
             earliest_to_come: None,
             retired_before: None,
             totals: Totals::default(),
@@ -154,137 +209,112 @@ impl Correlator {
             (Some(a), Some(b)) => Some(a.union(b)),
             (a, b) => a.or(b),
         };
-        let indexes: Vec<_> =
-            batch.interfaces.iter().map(|interface| self.interfaces.merge(interface.clone())).collect();
-        let index_of = |local: InterfaceIndex| indexes[local.0 as usize];
-        self.absorb_accepted(batch, &index_of);
+        let mut interfaces = std::mem::take(&mut self.numbers);
+        interfaces.clear();
+        let limit = self.bounds.interfaces;
+        interfaces.extend(
+            batch
+                .interfaces
+                .iter()
+                .map(|interface| self.interfaces.merge(interface, limit).unwrap_or(NOWHERE)),
+        );
+        let has_room = !interfaces.contains(&NOWHERE);
+        self.absorb_accepted(batch, &interfaces, has_room);
         for mut row in batch.rejected.drain(..) {
-            let start = row.record.span.start.0;
-            if self.seen.insert(start, row.identity) {
-                self.totals.rejected += 1;
-                if self.is_full() {
-                    let packets = &mut self.totals.dropped_rejected_packets;
-                    *packets = packets.saturating_add(row.record.packets.unwrap_or(0));
-                    self.totals.dropped_rejected += 1;
-                    continue;
-                }
+            self.identities.add(Class::Rejected, row.record.span.start.0, row.identity);
+            row.interface = interfaces[row.interface.0 as usize];
+            if row.interface == NOWHERE {
+                self.totals.lost.rejected(&row.record);
             } else {
-                self.totals.duplicates += 1;
-                if self.is_full() || !self.says_more(start, row.identity, row.says()) {
-                    continue;
-                }
+                self.rejects.insert(&row);
             }
-            row.interface = index_of(row.interface);
-            self.rejects.insert(&row);
         }
-        self.absorb_status(batch, &index_of);
+        if !has_room {
+            self.quota.refuse(&format_args!("more than {} interfaces", self.interfaces.len()));
+        }
+        self.absorb_status(batch, &interfaces);
+        self.numbers = interfaces;
         batch.clear();
+        self.spill_if_full();
         Ok(())
     }
 
-    fn absorb_status(&mut self, batch: &mut Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
+    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], has_room: bool) {
+        if let Some(times) = batch.row_times.take() {
+            let identities = &mut batch.accepted_identities;
+            if times.has_context
+                || !self.identities.add_accepted(identities, times.earliest_start, times.latest_start)
+            {
+                for (row, identity) in batch.accepted.iter().zip(identities.drain(..)) {
+                    if !row.is_context() {
+                        self.identities.add(Class::Accepted, row.start(), identity);
+                    }
+                }
+            }
+            if !has_room {
+                let before = batch.accepted.len();
+                batch.accepted.retain(|row| interfaces[row.interface().0 as usize] != NOWHERE);
+                self.totals.lost.accepted += (before - batch.accepted.len()) as u64;
+            }
+            self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
+        }
+        for (row, identity) in batch.wide.drain(..) {
+            if !row.context {
+                self.identities.add(Class::Accepted, row.span.start.0, identity);
+            }
+            match interfaces[row.interface.0 as usize] {
+                NOWHERE => self.totals.lost.accepted += 1,
+                interface => self.waiting.add_row(WideRow { interface, ..row }),
+            }
+        }
+    }
+
+    fn absorb_status(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex]) {
         for row in batch.status.drain(..) {
-            if row.identity.is_some_and(|identity| !self.seen.insert(row.span.start.0, identity)) {
-                self.totals.duplicates += 1;
-            } else if row.skip_data {
-                self.totals.skip_data += 1;
-                if let Some(local) = row.interface {
-                    let fresh = self.skip_data.entry(index_of(local)).or_default().insert(row.span);
-                    self.skip_data_spans += usize::from(fresh);
-                }
-            } else {
-                self.totals.no_data += 1;
+            let class = if row.skip_data { Class::SkipData } else { Class::NoData };
+            match row.identity {
+                Some(identity) => self.identities.add(class, row.span.start.0, identity),
+                None => self.totals.without_identity.add(class, 1),
+            }
+            let interface = row.interface.map(|local| interfaces[local.0 as usize]);
+            if let Some(interface) = interface.filter(|interface| row.skip_data && *interface != NOWHERE) {
+                self.settled.skip_data(interface, row.span);
             }
         }
     }
 
-    fn absorb_accepted(&mut self, batch: &Batch, index_of: &impl Fn(InterfaceIndex) -> InterfaceIndex) {
-        let full = self.is_full();
-        let mut current: Option<(i64, Bucket)> = None;
-        for (at, (row, identity)) in batch.accepted.iter().zip(&batch.accepted_identities).enumerate() {
-            if at % TOUCHED_AT_ONCE == 0 {
-                self.touch_next(batch, at);
-            }
-            if !self.count_accepted(row.start(), *identity, row.says(), row.is_context(), full) {
-                continue;
-            }
-            let at = row.end().div_euclid(BUCKET_SECONDS);
-            if current.as_ref().is_none_or(|(bucket, _)| *bucket != at) {
-                if let Some((at, bucket)) = current.take() {
-                    self.buckets.insert(at, bucket);
-                }
-                let bucket = self.buckets.remove(&at).unwrap_or_else(|| Bucket {
-                    rows: self.spare_rows.pop().unwrap_or_default(),
-                    ..Bucket::default()
-                });
-                current = Some((at, bucket));
-            }
-            let Some((_, bucket)) = current.as_mut() else { continue };
-            bucket.note_start(row.start());
-            let interface = index_of(row.interface());
-            if let Some(row) = row.with_interface(interface) {
-                bucket.rows.push(row);
-                self.waiting_rows += 1;
-            } else {
-                bucket.wide.push(WideRow { interface, ..row.widen() });
-                self.waiting_wide += 1;
-            }
-        }
-        if let Some((at, bucket)) = current {
-            self.buckets.insert(at, bucket);
-        }
-        for (row, identity) in &batch.wide {
-            if self.count_accepted(row.span.start.0, *identity, row.says(), row.context, full) {
-                let at = row.span.end.0.div_euclid(BUCKET_SECONDS);
-                let row = WideRow { interface: index_of(row.interface), ..*row };
-                let bucket = self.buckets.entry(at).or_default();
-                bucket.note_start(row.span.start.0);
-                bucket.wide.push(row);
-                self.waiting_wide += 1;
-            }
+    /// Moves what waits out of memory when that is full.
+    fn spill_if_full(&mut self) {
+        let limit = self.bounds.memory;
+        let movable = self.waiting.bytes() + self.identities.bytes() + self.rejects.bytes();
+        // What cannot be moved leaves at least a part of the room: else every row would be moved by itself.
+        if movable > limit.saturating_sub(self.immovable()).max(limit / 8) {
+            self.spill();
         }
     }
 
-    /// Starts the way from memory for the next rows' identities: one after the other, each would be waited for.
-    fn touch_next(&mut self, batch: &Batch, at: usize) {
-        let rows = batch.accepted[at..].iter().zip(&batch.accepted_identities[at..]).take(TOUCHED_AT_ONCE);
-        let seen = rows.map(|(row, identity)| self.seen.touch(row.start(), *identity)).fold(0, |a, b| a ^ b);
-        std::hint::black_box(seen);
-    }
-
-    /// Counts an accepted record; `true` when it is to wait for rejects.
-    #[inline]
-    fn count_accepted(&mut self, start: i64, identity: u64, says: u64, context: bool, full: bool) -> bool {
-        if !self.seen.insert(start, identity) {
-            self.totals.duplicates += u64::from(!context);
-            return !full && self.says_more(start, identity, says);
+    fn spill(&mut self) {
+        let Bounds { buffers, .. } = self.bounds;
+        if self.spilled.is_none() {
+            self.spilled_at = self.retired_before;
         }
-        self.totals.accepted += u64::from(!context);
-        self.totals.dropped_accepted += u64::from(full);
-        !full
+        let spilled = self.spilled.get_or_insert_with(|| Spilled::new(buffers, &self.quota));
+        spilled.take(&mut self.waiting, &mut self.rejects);
+        self.identities.spill(buffers / 2, &self.quota);
     }
 
-    /// Whether a copy of a record may say what the copies before it did not, being in another format. Such a copy is
-    /// counted as the duplicate it is, and its flags are heard all the same: the order of input must not decide.
-    fn says_more(&mut self, start: i64, identity: u64, says: u64) -> bool {
-        says != 0
-            && self.seen.insert(start, (identity ^ says).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31))
+    /// Bytes held, by their sizes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting.bytes() + self.identities.bytes() + self.rejects.bytes() + self.immovable()
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes() > self.options.memory_limit_bytes
-    }
-
-    /// Bytes that rows and tables take, by their sizes.
-    fn bytes(&self) -> usize {
-        // Vectors grow by doubling: half as much again on average.
-        let rows = self.waiting_rows * size_of::<AcceptedRow>() + self.waiting_wide * size_of::<WideRow>();
-        rows + rows / 2
-            + self.seen.bytes()
-            + self.rejects.bytes()
+    /// Bytes that stay in memory, by their sizes.
+    fn immovable(&self) -> usize {
+        self.spilled.as_ref().map_or(0, Spilled::bytes)
+            + self.identities.buffered()
             + self.settled.bytes()
-            + self.interfaces.len() * 192
-            + self.skip_data_spans * size_of::<Span>() * 2
+            + self.interfaces.bytes()
     }
 
     /// Joins and forgets what nothing to come can match, now that no record that started before `earliest` will.
@@ -293,138 +323,159 @@ impl Correlator {
             return;
         }
         self.retired_before = Some(earliest);
-        let window = self.options.match_window_seconds;
-        // A bucket goes when all of it ended before the horizon.
-        let first_kept = earliest.plus_seconds(-window).0.div_euclid(BUCKET_SECONDS);
-        let kept = self.buckets.split_off(&first_kept);
-        let done = std::mem::replace(&mut self.buckets, kept);
-        let mut forgot = !done.is_empty();
-        self.probe(done.into_values());
-        // A reject goes when no row that waits or is still to come can be near it.
-        let waiting = self.buckets.values().filter_map(|bucket| bucket.earliest_start).min();
-        let horizon = waiting.map_or(earliest, |start| earliest.min(Timestamp(start))).plus_seconds(-window);
-        forgot |= self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
-        forgot |= self.seen.forget_before(earliest.0);
-        if forgot {
+        let forgot = if self.spilled.is_none() {
+            self.forget_before(earliest)
+        } else if self.is_worth_reading_back(earliest) {
+            self.join_spilled(Some(earliest));
+            true
+        } else {
+            // What waits in memory may be the other half of what lies outside.
+            false
+        };
+        if self.identities.count_before(earliest.0) || forgot {
             self.earliest_to_come = Some(earliest);
         }
     }
 
-    fn probe(&mut self, buckets: impl Iterator<Item = Bucket>) {
+    fn forget_before(&mut self, earliest: Timestamp) -> bool {
         let window = self.options.match_window_seconds;
-        for bucket in buckets {
-            self.waiting_rows -= bucket.rows.len();
-            self.waiting_wide -= bucket.wide.len();
-            if self.rejects.len() > 0 {
-                self.rejects.probe_all(&bucket.rows, &bucket.wide, window);
+        let done = self.waiting.take_before(earliest.plus_seconds(-window).0);
+        let forgot = !done.is_empty();
+        self.probe(done);
+        // A reject goes when no row that waits or is still to come can be near it.
+        let waiting = self.waiting.earliest_start();
+        let horizon = waiting.map_or(earliest, |start| earliest.min(Timestamp(start))).plus_seconds(-window);
+        self.rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled) || forgot
+    }
+
+    /// Whether enough of what lies outside memory is over by now: all of it, or as good as all after some time and with
+    /// twice as much there as was not over the last time.
+    fn is_worth_reading_back(&self, earliest: Timestamp) -> bool {
+        let Some(spilled) = &self.spilled else { return false };
+        let window = self.options.match_window_seconds;
+        let is_long_ago = self
+            .spilled_at
+            .is_none_or(|at| earliest.seconds_since(at) > window.saturating_add(READ_BACK_SECONDS));
+        spilled.ended_before(earliest.plus_seconds(-window))
+            || is_long_ago && spilled.stored() / 2 >= self.carried_over
+    }
+
+    /// Joins what lies outside memory, part by part, as far as nothing that starts at `earliest` or later can change it.
+    fn join_spilled(&mut self, earliest: Option<Timestamp>) {
+        self.spill();
+        let Some(mut spilled) = self.spilled.take() else { return };
+        let window = self.options.match_window_seconds;
+        let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
+        for partition in 0..PARTITIONS {
+            let (mut rejects, over) = spilled.join(partition, until, &mut self.waiting);
+            match over {
+                Some(horizon) => {
+                    rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);
+                    self.rejects.take_in(rejects);
+                    self.spill_if_full();
+                }
+                None => rejects.settle_all(window, &self.interfaces, &mut self.settled),
             }
-            let mut rows = bucket.rows;
-            if self.spare_rows.len() < SPARE_BUCKETS {
-                rows.clear();
-                self.spare_rows.push(rows);
-            }
+        }
+        self.carried_over = self.spilled.as_ref().map_or(0, Spilled::stored);
+        self.totals.lost.add(spilled.lost);
+    }
+
+    fn probe(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            self.rejects.probe(&run, self.options.match_window_seconds);
+            self.waiting.reuse(run);
         }
     }
 
-    /// Records that count so far: accepted and rejected.
+    /// Records that count so far: accepted and rejected. Some may turn out to be copies of others.
     #[must_use]
     pub fn records(&self) -> (u64, u64) {
-        let totals = &self.totals;
+        let counts = &self.totals.counts;
         (
-            totals.accepted + totals.counts.unpairable_accepted,
-            totals.rejected + totals.counts.unpairable_rejected,
+            self.identities.seen(Class::Accepted) + counts.unpairable_accepted,
+            self.identities.seen(Class::Rejected) + counts.unpairable_rejected,
         )
     }
 
     /// What [`Self::finish`] would say if nothing more came. The join itself goes on as if it had not been asked.
+    ///
+    /// Where memory has no room for that, it is only what is decided already.
     #[must_use]
     pub fn so_far(&self) -> Correlated {
-        let mut rejects = self.rejects.clone();
-        if rejects.len() > 0 {
+        let mut settled = self.settled.clone();
+        settled.unpaired.keep_in_memory();
+        if self.spilled.is_none() && self.rejects.bytes() <= self.bounds.memory / 4 {
             let window = self.options.match_window_seconds;
-            for bucket in self.buckets.values() {
-                rejects.probe_all(&bucket.rows, &bucket.wide, window);
+            let mut rejects = self.rejects.clone();
+            for run in self.waiting.runs() {
+                rejects.probe(run, window);
             }
+            rejects.settle_all(window, &self.interfaces, &mut settled);
         }
-        Self {
-            options: self.options,
-            interfaces: self.interfaces.clone(),
-            buckets: BTreeMap::new(),
-            waiting_rows: 0,
-            waiting_wide: 0,
-            spare_rows: Vec::new(),
-            rejects,
-            settled: self.settled.clone(),
-            seen: Seen::default(),
-            skip_data: self.skip_data.clone(),
-            skip_data_spans: self.skip_data_spans,
-            earliest_to_come: self.earliest_to_come,
-            retired_before: self.retired_before,
-            totals: self.totals.clone(),
-        }
-        .finish()
+        let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
+        let counted = self.identities.counted();
+        correlated(settled, self.interfaces.clone(), totals, counted)
     }
 
     /// Joins what is left and hands everything over.
     #[must_use]
     pub fn finish(mut self) -> Correlated {
-        let rest = std::mem::take(&mut self.buckets);
-        self.probe(rest.into_values());
+        if self.spilled.is_some() {
+            self.join_spilled(None);
+        }
+        let rest = self.waiting.take_all();
+        self.probe(rest);
         let window = self.options.match_window_seconds;
-        self.rejects.settle_all(window, &self.interfaces, &mut self.settled);
-        let (interfaces, renumbered) = self.interfaces.in_order();
-        let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-        let Settled { mut conversations, mut unpaired, .. } = self.settled;
-        for conversation in &mut conversations {
-            conversation.interface = new(conversation.interface);
-            if let Some(request) = &mut conversation.request {
-                request.other_interface = request.other_interface.map(new);
-            }
-        }
-        conversations.sort_unstable_by(|a, b| {
-            (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
-        });
-        for reject in &mut unpaired {
-            reject.interface = new(reject.interface);
-        }
-        let unpaired = merge_unpaired(unpaired);
-        Correlated {
-            conversations,
-            unpaired,
-            skip_data: self
-                .skip_data
-                .into_iter()
-                .map(|(at, spans)| (new(at), spans.into_iter().collect()))
-                .collect(),
-            accepted: self.totals.accepted + self.totals.counts.unpairable_accepted,
-            rejected: self.totals.rejected + self.totals.counts.unpairable_rejected,
-            no_data: self.totals.no_data,
-            skip_data_records: self.totals.skip_data,
-            duplicates: self.totals.duplicates,
-            dropped_accepted: self.totals.dropped_accepted,
-            dropped_rejected: self.totals.dropped_rejected,
-            dropped_rejected_packets: self.totals.dropped_rejected_packets,
-            span: self.totals.span,
-            counts: self.totals.counts,
-            interfaces,
-        }
+        let rejects = std::mem::take(&mut self.rejects);
+        rejects.settle_all(window, &self.interfaces, &mut self.settled);
+        self.identities.count_all();
+        self.totals.unchecked = self.identities.unchecked();
+        self.totals.not_kept_because = self.quota.refused();
+        let counted = self.identities.counted();
+        correlated(self.settled, self.interfaces, self.totals, counted)
     }
 }
 
-/// One flow's rejects may have been decided in parts, as time went by: here they are one again.
-fn merge_unpaired(mut parts: Vec<UnpairedReject>) -> Vec<UnpairedReject> {
-    let key = |part: &UnpairedReject| (part.interface, part.packet, part.kind, part.flow);
-    parts.sort_unstable_by(|a, b| (key(a), &a.rejected).cmp(&(key(b), &b.rejected)));
-    parts.dedup_by(|part, kept| {
-        if key(part) != key(kept) {
-            return false;
+/// The result, in an order that depends on nothing but its contents.
+fn correlated(
+    settled: Settled,
+    interfaces: InterfaceTable,
+    totals: Totals,
+    (distinct, copies): (PerClass, u64),
+) -> Correlated {
+    let (interfaces, renumbered) = interfaces.in_order();
+    let new = |index: InterfaceIndex| renumbered[index.0 as usize];
+    let Settled { mut conversations, mut unpaired, skip_data, lost, cut, highest_span_rank, .. } = settled;
+    for conversation in &mut conversations {
+        conversation.interface = new(conversation.interface);
+        if let Some(request) = &mut conversation.request {
+            request.other_interface = request.other_interface.map(new);
         }
-        kept.rejected.append(&mut part.rejected);
-        kept.flow_direction = match (kept.flow_direction, part.flow_direction) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        true
+    }
+    conversations.sort_unstable_by(|a, b| {
+        (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
     });
-    parts
+    let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
+    unpaired.renumber(renumbered);
+    Correlated {
+        conversations,
+        unpaired,
+        skip_data,
+        accepted: distinct.of(Class::Accepted) + totals.counts.unpairable_accepted,
+        rejected: distinct.of(Class::Rejected) + totals.counts.unpairable_rejected,
+        no_data: distinct.of(Class::NoData) + totals.without_identity.of(Class::NoData),
+        skip_data_records: distinct.of(Class::SkipData) + totals.without_identity.of(Class::SkipData),
+        duplicates: copies,
+        dropped_accepted: totals.lost.accepted,
+        dropped_rejected: totals.lost.rejected + lost.rejected,
+        dropped_rejected_packets: totals.lost.rejected_packets.saturating_add(lost.rejected_packets),
+        cut_conversations: cut,
+        cut_skip_data: highest_span_rank < u64::MAX,
+        unchecked: totals.unchecked,
+        not_kept_because: totals.not_kept_because,
+        span: totals.span,
+        counts: totals.counts,
+        interfaces,
+    }
 }

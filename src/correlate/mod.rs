@@ -4,18 +4,28 @@
 //! know network ACLs, output or the time of day.
 //!
 //! Rejects are few and accepted records are nearly all, so the join starts from the rejects: they stand in a hash
-//! table; accepted records wait as small rows in time buckets and only probe it, once each, when no reject that
-//! could match them can come any more. Whatever the order of input, the result is the same.
+//! table; accepted records wait as small rows, in the lists that batches bring, and only probe it, once each, when no
+//! reject that could match them can come any more. Whatever the order of input, the result is the same.
 
 mod accepted;
 mod conversation;
 mod correlator;
-mod duplicates;
+mod distinct;
+mod encoding;
+mod familiar;
 mod gather;
+mod identities;
 mod interface;
+mod names;
 mod nearby;
+mod overflow;
 mod reject;
 mod selection;
+mod settled;
+mod spare;
+mod spill;
+mod unpaired;
+mod waiting;
 
 use crate::net::Timestamp;
 
@@ -23,8 +33,10 @@ pub use accepted::{AcceptedRow, WideRow};
 pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use gather::{Batch, Counts, Gatherer, MalformedLine};
-pub use interface::{Interface, InterfaceIndex, OwnAddress};
+pub use interface::{Interface, InterfaceIndex, InterfaceRef, Interfaces, OwnAddress};
 pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};
+pub use settled::CONVERSATION_BYTES;
+pub use unpaired::UnpairedRejects;
 
 /// The capture window of a record: first and last second in which its packets were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,16 +6,17 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::accepted::{AcceptedRow, WideRow, meta};
-use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
+use super::accepted::WideRow;
+use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedPart};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
+use super::settled::Settled;
+use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
-use crate::record::RejectReason;
 
 /// A rejected record as a batch hands it over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RejectedRow {
     pub(super) interface: InterfaceIndex,
     pub(super) flow: FiveTuple,
@@ -25,29 +26,16 @@ pub(super) struct RejectedRow {
     pub(super) identity: u64,
 }
 
-impl RejectedRow {
-    /// What the record says beyond its identity; 0 when nothing.
-    pub(super) fn says(&self) -> u64 {
-        let reason = match self.record.reject_reason {
-            None => 0,
-            Some(RejectReason::BlockPublicAccess) => 1,
-            Some(RejectReason::EncryptionControls) => 2,
-            Some(RejectReason::Other) => 3,
-        };
-        u64::from(meta(self.record.tcp_flags, self.flow_direction)) | reason << 16
-    }
-}
-
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     hash: u64,
     interface: InterfaceIndex,
     flow: FiveTuple,
     packet: FiveTuple,
-    rejected: Vec<Stored>,
-    /// Whether a rejected record says that it went in, or out.
-    directions: [bool; 2],
+    /// The first rejected record that came; of a scan there is no other.
+    first: Stored,
+    more: Vec<Stored>,
     /// Latest `end` of a rejected record.
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
@@ -64,10 +52,21 @@ struct Stored {
 }
 
 /// An accepted record of the same conversation, inside the match window of a rejected one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hit {
     row: WideRow,
     relation: Relation,
+}
+
+impl Hit {
+    /// What tells one accepted record of a conversation from another.
+    fn key(&self) -> (InterfaceIndex, Relation, Span, Option<u64>, Option<u64>) {
+        (self.row.interface, self.relation, self.row.span, self.row.packets, self.row.bytes)
+    }
+
+    fn order(&self) -> impl Ord + use<> {
+        (self.key(), self.row.flow_direction, self.row.tcp_flags)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,30 +82,24 @@ enum Relation {
 /// Rejected flows by conversation: both directions, on all interfaces, find the same place.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RejectTable {
-    table: HashTable<Entry>,
+    /// Places in `entries`: a list of them grows without being in memory twice.
+    table: HashTable<u32>,
+    entries: Vec<Entry>,
     /// One bit for each hash that may be in the table; most accepted records stop here.
     filter: Vec<u64>,
     records: usize,
     hits: usize,
 }
 
-/// What leaves the table.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settled {
-    pub(super) conversations: Vec<Conversation>,
-    pub(super) unpaired: Vec<UnpairedReject>,
-    records: usize,
-}
-
-impl Settled {
-    pub(super) fn bytes(&self) -> usize {
-        self.conversations.len() * size_of::<Conversation>()
-            + self.unpaired.len() * size_of::<UnpairedReject>()
-            + self.records * size_of::<RejectedRecord>()
-    }
-}
-
 impl RejectTable {
+    /// What a flow of one record takes at most.
+    pub(super) const BYTES_A_FLOW: usize = size_of::<Entry>() + 2 * size_of::<Stored>();
+
+    /// An empty table with room for the flows of so many records.
+    pub(super) fn with_room_for(records: usize) -> Self {
+        Self { entries: Vec::with_capacity(records), ..Self::default() }
+    }
+
     pub(super) fn insert(&mut self, row: &RejectedRow) {
         let hash = conversation_hash(&row.packet);
         self.records += 1;
@@ -114,69 +107,81 @@ impl RejectTable {
             Stored { identity: row.identity, flow_direction: row.flow_direction, record: row.record };
         let end = row.record.span.end;
         // The same packets may pass an appliance's interface twice, in and out: the logged addresses tell.
-        let found = self.table.find_mut(hash, |entry| {
+        let found = self.table.find(hash, |at| {
+            let entry = &self.entries[*at as usize];
             entry.interface == row.interface && entry.packet == row.packet && entry.flow == row.flow
         });
-        if let Some(entry) = found {
+        if let Some(at) = found {
+            let entry = &mut self.entries[*at as usize];
             entry.last_end = entry.last_end.max(end);
-            entry.note_direction(row.flow_direction);
             entry.times = None;
-            entry.rejected.push(stored);
+            entry.more.push(stored);
             return;
         }
-        let mut entry = Entry {
+        self.insert_entry(Entry {
             hash,
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
-            rejected: vec![stored],
-            directions: [false; 2],
+            first: stored,
+            more: Vec::new(),
             last_end: end,
             times: None,
             hits: Vec::new(),
-        };
-        entry.note_direction(row.flow_direction);
-        self.table.insert_unique(hash, entry, |entry| entry.hash);
+        });
+    }
+
+    fn insert_entry(&mut self, entry: Entry) {
+        let hash = entry.hash;
+        self.entries.push(entry);
+        self.index(self.entries.len() - 1);
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
         } else {
-            self.mark(hash);
+            mark(&mut self.filter, hash);
         }
     }
 
-    /// Rejected records held.
-    pub(super) fn len(&self) -> usize {
-        self.records
+    /// Makes the entry at this place findable.
+    fn index(&mut self, at: usize) {
+        let entries = &self.entries;
+        let place = u32::try_from(at).unwrap_or(u32::MAX);
+        self.table.insert_unique(entries[at].hash, place, |at| entries[*at as usize].hash);
     }
 
+    /// Bytes held, by their sizes.
     pub(super) fn bytes(&self) -> usize {
         // Vectors grow by doubling: half as much again on average. Times are kept in a list of their own.
         let lists = self.records * (size_of::<Stored>() + size_of::<Span>()) + self.hits * size_of::<Hit>();
-        self.table.capacity() * (size_of::<Entry>() + 8) + lists + lists / 2
+        let entries = self.entries.len() * size_of::<Entry>();
+        // The table is full at seven eighths, with a byte beside each place.
+        let places = self.table.capacity() / 7 * 8 * (size_of::<u32>() + 1);
+        entries + places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
     }
 
-    /// Lets the rows of one bucket probe the table.
-    pub(super) fn probe_all(&mut self, rows: &[AcceptedRow], wide: &[WideRow], match_window_seconds: i64) {
-        for row in rows {
-            self.probe(row, match_window_seconds);
+    /// Lets the rows of one run probe the table.
+    pub(super) fn probe(&mut self, run: &Run, match_window_seconds: i64) {
+        if self.records == 0 {
+            return;
         }
-        for row in wide {
-            self.probe_wide(row, match_window_seconds);
+        for row in &run.rows {
+            let (a, b) = row.ends();
+            let hash = hash_ends_v4(a, b, row.protocol());
+            if self.may_contain(hash) {
+                let mut row = row.widen();
+                if let Some(interfaces) = &run.interfaces {
+                    row.interface = interfaces[row.interface.0 as usize];
+                }
+                self.hit(hash, &row, match_window_seconds);
+            }
+        }
+        for row in &run.wide {
+            self.probe_row(row, match_window_seconds);
         }
     }
 
-    /// Lets a compact row probe the table.
-    #[inline]
-    fn probe(&mut self, row: &AcceptedRow, match_window_seconds: i64) {
-        let (a, b) = row.ends();
-        let hash = hash_ends_v4(a, b, row.protocol());
-        if self.may_contain(hash) {
-            self.hit(hash, &row.widen(), match_window_seconds);
-        }
-    }
-
-    /// Lets a wide row probe the table.
-    fn probe_wide(&mut self, row: &WideRow, match_window_seconds: i64) {
+    /// Lets one row, its interface by the join's number, probe the table.
+    pub(super) fn probe_row(&mut self, row: &WideRow, match_window_seconds: i64) {
         let hash = conversation_hash(&row.packet);
         if self.may_contain(hash) {
             self.hit(hash, row, match_window_seconds);
@@ -184,12 +189,12 @@ impl RejectTable {
     }
 
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
-        for entry in self.table.iter_hash_mut(hash) {
+        for at in self.table.iter_hash(hash) {
+            let entry = &mut self.entries[*at as usize];
             let Some(relation) = entry.relation(row) else { continue };
-            let rejected = &entry.rejected;
-            let times = entry
-                .times
-                .get_or_insert_with(|| Nearby::new(rejected.iter().map(|stored| stored.record.span)));
+            let rejected = std::iter::once(&entry.first).chain(&entry.more);
+            let times =
+                entry.times.get_or_insert_with(|| Nearby::new(rejected.map(|stored| stored.record.span)));
             if times.any_within(row.span, match_window_seconds) {
                 entry.hits.push(Hit { row: *row, relation });
                 self.hits += 1;
@@ -205,29 +210,43 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) -> bool {
-        let done: Vec<Entry> = self.table.extract_if(|entry| entry.last_end < horizon).collect();
-        if done.is_empty() {
-            return false;
-        }
-        for entry in done {
-            self.records -= entry.rejected.len();
+        let before = self.entries.len();
+        for entry in self.entries.extract_if(.., |entry| entry.last_end < horizon) {
+            self.records -= 1 + entry.more.len();
             self.hits -= entry.hits.len();
             entry.settle(match_window_seconds, interfaces, into);
         }
+        if self.entries.len() == before {
+            return false;
+        }
+        self.table.clear();
+        (0..self.entries.len()).for_each(|at| self.index(at));
         self.rebuild_filter();
         true
     }
 
     /// Decides everything that is left.
     pub(super) fn settle_all(
-        mut self,
+        self,
         match_window_seconds: i64,
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) {
-        for entry in self.table.drain() {
+        for entry in self.entries {
             entry.settle(match_window_seconds, interfaces, into);
         }
+    }
+
+    /// Takes out everything, undecided.
+    pub(super) fn take_entries(&mut self) -> impl Iterator<Item = Entry> + use<> {
+        std::mem::take(self).entries.into_iter()
+    }
+
+    /// Takes in the flows of another table; none of them may be in this one.
+    pub(super) fn take_in(&mut self, other: Self) {
+        self.records += other.records;
+        self.hits += other.hits;
+        other.entries.into_iter().for_each(|entry| self.insert_entry(entry));
     }
 
     #[inline]
@@ -236,21 +255,20 @@ impl RejectTable {
         self.filter.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    fn mark(&mut self, hash: u64) {
-        let (word, bit) = filter_place(hash, self.filter.len());
-        self.filter[word] |= bit;
-    }
-
     /// About 32 bits for each flow, so that one in thirty other probes goes on to the table.
     fn rebuild_filter(&mut self) {
         let words = (self.table.len() / 2).next_power_of_two().max(64);
         self.filter.clear();
         self.filter.resize(words, 0);
-        let hashes: Vec<u64> = self.table.iter().map(|entry| entry.hash).collect();
-        for hash in hashes {
-            self.mark(hash);
+        for entry in &self.entries {
+            mark(&mut self.filter, entry.hash);
         }
     }
+}
+
+fn mark(filter: &mut [u64], hash: u64) {
+    let (word, bit) = filter_place(hash, filter.len());
+    filter[word] |= bit;
 }
 
 #[inline]
@@ -260,10 +278,24 @@ fn filter_place(hash: u64, words: usize) -> (usize, u64) {
 }
 
 impl Entry {
-    fn note_direction(&mut self, flow_direction: Option<Direction>) {
-        if let Some(direction) = flow_direction {
-            self.directions[direction as usize] = true;
-        }
+    /// Its rejected records as rows.
+    pub(super) fn rows(&self) -> impl Iterator<Item = RejectedRow> {
+        std::iter::once(&self.first).chain(&self.more).map(|stored| RejectedRow {
+            interface: self.interface,
+            flow: self.flow,
+            packet: self.packet,
+            flow_direction: stored.flow_direction,
+            record: stored.record,
+            identity: stored.identity,
+        })
+    }
+
+    /// The accepted rows around them, each once: a row that several flows found is written once for each of them, and
+    /// every one of these finds all of them again.
+    pub(super) fn into_hits(mut self) -> impl Iterator<Item = WideRow> {
+        self.hits.sort_unstable_by_key(Hit::order);
+        self.hits.dedup();
+        self.hits.into_iter().map(|hit| hit.row)
     }
 
     fn relation(&self, row: &WideRow) -> Option<Relation> {
@@ -277,20 +309,28 @@ impl Entry {
             return Some(Relation::Reverse);
         }
         // The peer's own interface sees the same conversation the other way round; only a request that went the
-        // opposite way through another interface of this side is meant, and only the direction field can tell.
-        let opposite = row.flow_direction?.opposite();
-        self.directions[opposite as usize].then_some(Relation::ReverseElsewhere)
+        // opposite way through another interface of this side is meant, and only the direction field can tell. Which
+        // way the rejected records went is asked when all of them are there.
+        row.flow_direction.map(|_| Relation::ReverseElsewhere)
     }
 
     /// Decides record by record, then gathers the replies into conversations.
-    fn settle(self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
-        let hits = merge_hits(self.hits);
-        let around = Around::new(&hits);
+    fn settle(mut self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
         let is_tcp = self.packet.protocol == Protocol::TCP;
+        if self.hits.is_empty()
+            && self.more.is_empty()
+            && let Some(kind) = Around::default().kind_of(&self.first, is_tcp, match_window_seconds)
+        {
+            into.unpaired(&self.unpaired(kind, self.first.flow_direction, &[self.first.record]));
+            return;
+        }
+        let hits = merge_hits(std::mem::take(&mut self.hits));
+        let around = Around::new(&hits);
         let mut replies: Vec<Stored> = Vec::new();
         let mut others: [Vec<Stored>; 3] = Default::default();
-        let rejected = merge_copies(self.rejected);
-        into.records += rejected.len();
+        let mut rejected = std::mem::take(&mut self.more);
+        rejected.push(self.first);
+        let rejected = merge_copies(rejected);
         for stored in rejected {
             match around.kind_of(&stored, is_tcp, match_window_seconds) {
                 None => replies.push(stored),
@@ -308,30 +348,37 @@ impl Entry {
                 draft.add(hit, interfaces);
             }
         }
-        into.conversations.extend(drafts.into_iter().map(|draft| Conversation {
-            interface: self.interface,
-            reply: self.flow,
-            packet: self.packet,
-            flow_direction: draft.flow_direction,
-            request: draft.request.or(draft.request_elsewhere),
-            accepted_reply: draft.accepted_reply,
-            closing_since: draft.closing_since,
-            idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
-            rejected: draft.rejected,
-        }));
+        for draft in drafts {
+            into.conversation(Conversation {
+                interface: self.interface,
+                reply: self.flow,
+                packet: self.packet,
+                flow_direction: draft.flow_direction,
+                request: draft.request.or(draft.request_elsewhere),
+                accepted_reply: draft.accepted_reply,
+                closing_since: draft.closing_since,
+                idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
+                rejected: draft.rejected,
+            });
+        }
         for kind in [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited] {
             let stored = &others[kind as usize];
             if !stored.is_empty() {
-                into.unpaired.push(UnpairedReject {
-                    interface: self.interface,
-                    flow: self.flow,
-                    packet: self.packet,
-                    flow_direction: stored.iter().filter_map(|stored| stored.flow_direction).min(),
-                    kind,
-                    rejected: stored.iter().map(|stored| stored.record).collect(),
-                });
+                let direction = stored.iter().filter_map(|stored| stored.flow_direction).min();
+                let records: Vec<_> = stored.iter().map(|stored| stored.record).collect();
+                into.unpaired(&self.unpaired(kind, direction, &records));
             }
         }
+    }
+
+    fn unpaired<'r>(
+        &self,
+        kind: UnpairedKind,
+        flow_direction: Option<Direction>,
+        rejected: &'r [RejectedRecord],
+    ) -> UnpairedPart<'r> {
+        let Self { interface, flow, packet, .. } = *self;
+        UnpairedPart { interface, flow, packet, flow_direction, kind, rejected }
     }
 }
 
@@ -353,11 +400,10 @@ fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
 
 /// The same for accepted records: of one interface, one tuple, one window and one size.
 fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
-    let key = |hit: &Hit| (hit.row.interface, hit.relation, hit.row.span, hit.row.packets, hit.row.bytes);
-    hits.sort_unstable_by_key(|hit| (key(hit), hit.row.flow_direction, hit.row.tcp_flags));
+    hits.sort_unstable_by_key(Hit::order);
     hits.dedup_by(|copy, kept| {
         let directions = (copy.row.flow_direction, kept.row.flow_direction);
-        if key(copy) != key(kept) || matches!(directions, (Some(a), Some(b)) if a != b) {
+        if copy.key() != kept.key() || matches!(directions, (Some(a), Some(b)) if a != b) {
             return false;
         }
         kept.row.flow_direction = least(directions.0, directions.1);
@@ -382,7 +428,7 @@ fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
 }
 
 /// The times of the accepted records around the rejected ones, by what they tell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Around {
     requests: Nearby,
     /// Requests through another interface that went in, and that went out.
@@ -539,7 +585,7 @@ fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 }
 
 /// A hash that both directions of a conversation share.
-fn conversation_hash(tuple: &FiveTuple) -> u64 {
+pub(super) fn conversation_hash(tuple: &FiveTuple) -> u64 {
     let end = |address: IpAddr, port: u16| match address {
         IpAddr::V4(address) => u64::from(address.to_bits()) << 16 | u64::from(port),
         IpAddr::V6(address) => {
@@ -550,6 +596,12 @@ fn conversation_hash(tuple: &FiveTuple) -> u64 {
         }
     };
     hash_ends_v4(end(tuple.srcaddr, tuple.srcport), end(tuple.dstaddr, tuple.dstport), tuple.protocol)
+}
+
+/// The partition of rows outside memory, by bits of the hash that neither the table nor its filter goes by.
+#[inline]
+pub(super) fn partition_of(hash: u64) -> usize {
+    usize::from(hash.to_le_bytes()[5])
 }
 
 #[inline]

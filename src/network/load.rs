@@ -157,6 +157,9 @@ impl Loader {
             for &addr in &known.value.addresses {
                 config.by_address.entry(addr).or_default().push(id.clone());
             }
+            if !known.value.prefixes.is_empty() {
+                config.with_prefixes.push(id.clone());
+            }
         }
         for (id, known) in &config.nat_gateways {
             for interface_id in &known.value.interface_ids {

@@ -53,6 +53,8 @@ pub struct NetworkConfig {
     association_ids: BTreeMap<String, BTreeMap<String, String>>,
     /// Address → interfaces that have it; the same private address may exist in several VPCs.
     by_address: BTreeMap<IpAddr, Vec<String>>,
+    /// Interfaces that have address prefixes: few, and the only ones to be searched one by one.
+    with_prefixes: Vec<String>,
     /// Interface → the NAT gateway that a `NatGateways` document lists it under.
     nat_gateway_of: BTreeMap<String, String>,
     /// Whether a document with network ACLs was cut off after its first page.
@@ -190,7 +192,7 @@ impl NetworkConfig {
             return only(exact);
         }
         let holds = |interface: &&Interface| interface.prefixes.iter().any(|prefix| prefix.contains(&addr));
-        only(self.interfaces().filter(in_vpc).filter(holds))
+        only(self.with_prefixes.iter().filter_map(|id| self.interface(id)).filter(in_vpc).filter(holds))
     }
 
     /// Whether the interface belongs to a NAT gateway, as far as is proven by something a user cannot set.
@@ -198,6 +200,14 @@ impl NetworkConfig {
     pub fn interface_is_nat_gateway(&self, interface_id: &str) -> bool {
         self.nat_gateway_of.contains_key(interface_id)
             || self.interface(interface_id).is_some_and(naming::is_nat_gateway)
+    }
+
+    /// Whether the interface is one of a NAT gateway, a load balancer or a Lambda function, which open connections from
+    /// any port from 1024 on; as far as is proven by something a user cannot set.
+    #[must_use]
+    pub fn interface_is_managed_requester(&self, interface_id: &str) -> bool {
+        self.nat_gateway_of.contains_key(interface_id)
+            || self.interface(interface_id).is_some_and(naming::is_managed_requester)
     }
 
     /// What an `eni-`, `subnet-`, `acl-`, `vpc-` or `nat-` id is called: `NAT gateway nat-… (prod)`, `ALB

@@ -3,11 +3,12 @@
 //! Objects are decoded and parsed independently, each on one thread; their batches are joined in the order of the
 //! objects, so neither the number of threads nor their luck changes the result. Holds no domain rules.
 
+mod queue;
 mod rejects;
 mod worker;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +17,19 @@ use crate::decode::Limits;
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
 use crate::source::{Object, Stop};
+use queue::Gate;
 pub use rejects::{RejectedSpans, rejected_spans};
 use worker::{Job, Message};
 
-/// Batches that one object may be ahead of the join: 24 MiB of text.
-const BATCHES_AHEAD: usize = 24;
+/// Batches on their way to the join may take one part in this many of the memory limit, beside it.
+const SHARE_UNDER_WAY: usize = 8;
+
+/// Whatever the memory limit, they may take this much: several batches of every thread. Not so in tests, where there are
+/// only small ones.
+const LEAST_UNDER_WAY: usize = if cfg!(test) { 0 } else { 16 << 20 };
+
+/// More than this is of no use.
+const MOST_UNDER_WAY: usize = 64 << 20;
 
 /// Malformed lines kept as examples.
 const MALFORMED_EXAMPLES: usize = 10;
@@ -114,6 +123,8 @@ fn read_once(
         &spent,
         Progress { objects_total: objects.len(), bytes_total, ..Progress::default() },
     );
+    let budget = options.correlate.memory_limit_bytes / SHARE_UNDER_WAY;
+    let gate = Gate::new(budget.clamp(LEAST_UNDER_WAY, MOST_UNDER_WAY));
     std::thread::scope(|scope| {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -122,34 +133,21 @@ fn read_once(
             let spent = &spent;
             scope.spawn(move || worker::work(&queue, spent, options));
         }
-        let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
-        let mut next = objects.iter();
-        let mut soon = objects.iter();
-        soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
-        for (index, object) in objects.iter().enumerate() {
-            if options.stop.is_requested() {
-                join.interrupted(objects.len() - index);
-                break;
-            }
-            if let Some(object) = soon.next() {
-                object.prepare();
-            }
-            while waiting.len() < options.threads + 2 {
-                let Some(object) = next.next() else { break };
-                let (batches, receiver) = sync_channel(BATCHES_AHEAD);
-                waiting.push_back(receiver);
-                // A send fails only when every worker is gone, which the missing end of the object then tells.
-                let _ = jobs.send(Job { object, batches });
-            }
-            let Some(receiver) = waiting.pop_front() else { break };
-            if go_by_names && let Some(earliest) = object.earliest_start {
-                join.correlator.retire(earliest);
-            }
-            join.object(object, &receiver, observer)?;
-        }
-        Ok(())
+        let plan = Plan { objects, go_by_names, ahead: options.threads + 2, jobs, gate: &gate };
+        let _closing = gate.closing();
+        join.all(&plan, observer)
     })?;
     Ok(join.finish())
+}
+
+/// The objects, and how they come to be read.
+struct Plan<'a, 'b> {
+    objects: &'b [Object],
+    go_by_names: bool,
+    /// Objects that may be read at once.
+    ahead: usize,
+    jobs: Sender<Job<'b>>,
+    gate: &'a Arc<Gate>,
 }
 
 /// The guard of a mutex under which nothing can be left half-done.
@@ -223,10 +221,42 @@ impl<'a> Join<'a> {
         Ok(())
     }
 
+    /// Has all objects read, some at once, and takes them one after another.
+    fn all(&mut self, plan: &Plan<'_, '_>, observer: &mut Observer<'_>) -> Result<(), LateRecord> {
+        let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
+        let mut next = plan.objects.iter().enumerate();
+        let mut soon = plan.objects.iter();
+        soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
+        for (index, object) in plan.objects.iter().enumerate() {
+            if self.stop.is_requested() {
+                self.interrupted(plan.objects.len() - index);
+                break;
+            }
+            if let Some(object) = soon.next() {
+                object.prepare();
+            }
+            while waiting.len() < plan.ahead {
+                let Some((index, object)) = next.next() else { break };
+                let (batches, receiver) = plan.gate.way(index);
+                waiting.push_back(receiver);
+                // A send fails only when every worker is gone, which the missing end of the object then tells.
+                let _ = plan.jobs.send(Job { object, batches });
+            }
+            let Some(receiver) = waiting.pop_front() else { break };
+            plan.gate.turn_of(index);
+            if let Some(earliest) = object.earliest_start.filter(|_| plan.go_by_names) {
+                self.correlator.retire(earliest);
+            }
+            self.object(object, &receiver, plan.gate, observer)?;
+        }
+        Ok(())
+    }
+
     fn object(
         &mut self,
         object: &Object,
         messages: &Receiver<Message>,
+        gate: &Gate,
         observer: &mut Observer<'_>,
     ) -> Result<(), LateRecord> {
         self.reading.objects += 1;
@@ -249,6 +279,7 @@ impl<'a> Join<'a> {
             };
             match message {
                 Message::Batch(batch) => {
+                    gate.taken(batch.bytes());
                     self.batch(object, batch, &mut missing)?;
                     self.tell(observer);
                 }

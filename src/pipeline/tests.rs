@@ -46,14 +46,14 @@ fn write(folder: &Path, bucket: i64, named: i64, hash: usize) {
     std::fs::write(folder.join(name), lines(bucket, bucket % 5)).expect("write");
 }
 
-fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize) -> Reading {
+fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize, memory_limit_bytes: usize) -> Reading {
     let found = discover(&[folder.display().to_string()], &Stop::default()).expect("discovery");
     let options = ReadOptions {
         threads,
         limits: Limits { chunk_bytes, ..Limits::default() },
         log_formats: Vec::new(),
         selection: Selection::default(),
-        correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        correlate: Options { match_window_seconds: 300, memory_limit_bytes },
         stop: Stop::default(),
     };
     read(&found.objects, &options, &mut |_, _| {})
@@ -84,20 +84,22 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
         std::fs::write(nameless.path().join(format!("{bucket}.log")), lines(bucket, bucket % 5))
             .expect("write");
     }
-    let expected = read_folder(honest.path(), 1, 1 << 18);
-    assert!(expected.correlated.conversations.len() > 20 && expected.correlated.unpaired.len() > 2);
+    let expected = read_folder(honest.path(), 1, 1 << 18, usize::MAX);
+    assert!(expected.correlated.conversations.len() > 20 && expected.correlated.unpaired.all().len() > 2);
     assert_eq!(lines_counted(&expected), 24 * (1 + 120 + 30));
     let joined = format!("{:?}", expected.correlated);
-    // Small chunks are more batches than a worker may be ahead.
-    for (folder, threads, chunk_bytes) in [
-        (&honest, 4, 1 << 18),
-        (&honest, 3, 128),
-        (&lying, 1, 128),
-        (&lying, 4, 300),
-        (&nameless, 2, 1 << 12),
+    // Without memory every batch waits for those before it, and every row goes through a file.
+    for (folder, threads, chunk_bytes, memory) in [
+        (&honest, 4, 1 << 18, usize::MAX),
+        (&honest, 3, 128, usize::MAX),
+        (&honest, 3, 512, 0),
+        (&lying, 1, 128, usize::MAX),
+        (&lying, 4, 300, 20_000),
+        (&nameless, 2, 1 << 12, 0),
     ] {
-        let reading = read_folder(folder.path(), threads, chunk_bytes);
-        assert_eq!(format!("{:?}", reading.correlated), joined, "{threads} threads, {chunk_bytes} bytes");
+        let reading = read_folder(folder.path(), threads, chunk_bytes, memory);
+        let how = format!("{threads} threads, {chunk_bytes} bytes, {memory} of memory");
+        assert_eq!(format!("{:?}", reading.correlated), joined, "{how}");
         assert_eq!((reading.objects, reading.bytes_read), (expected.objects, expected.bytes_read));
     }
 }

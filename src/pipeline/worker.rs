@@ -1,8 +1,9 @@
 //! One thread's work: open an object, decode it, parse its lines, hand on batches.
 
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
+use super::queue::Batches;
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
@@ -12,7 +13,7 @@ use crate::source::Object;
 /// One object to read, and where its batches go.
 pub(super) struct Job<'a> {
     pub(super) object: &'a Object,
-    pub(super) batches: SyncSender<Message>,
+    pub(super) batches: Batches,
 }
 
 /// What a worker says about its object, ending with one `End`.
@@ -66,7 +67,7 @@ pub(super) fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogForm
 struct RecordSink<'a> {
     reader: LineReader,
     gatherer: Gatherer<'a>,
-    batches: &'a SyncSender<Message>,
+    batches: &'a Batches,
     spent: &'a Mutex<Vec<Batch>>,
 }
 
@@ -79,17 +80,15 @@ impl RecordSink<'_> {
 }
 
 impl LineSink for RecordSink<'_> {
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
-        let cut_off_at = if chunk.cut_off { chunk.lines().last() } else { None };
-        for (number, line) in chunk.lines() {
-            if cut_off_at.is_some_and(|(last, _)| last == number) {
-                // Half a record can look like a whole one.
-                self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
-            } else {
-                self.reader.line(number, line, &mut self.gatherer);
-            }
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
+        let (whole, cut_off) = chunk.whole_and_cut_off();
+        let mut next = self.reader.lines(whole, chunk.first_line, &mut self.gatherer);
+        if let Some((number, line)) = cut_off {
+            // Half a record can look like a whole one.
+            self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
+            next += 1;
         }
-        self.send()
+        self.send().then_some(next)
     }
 
     fn overlong(&mut self, overlong: Overlong) {

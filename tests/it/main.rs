@@ -1,6 +1,7 @@
 //! The integration tests, in one binary so that they link once. Most run the real `flowcheck`.
 
 mod account;
+mod acl_history;
 mod broken;
 mod cloudwatch;
 mod expectation;
@@ -12,6 +13,7 @@ mod live_logs;
 mod live_s3;
 mod logs_stub;
 mod network;
+mod overflow;
 mod parquet;
 mod permissions;
 mod progress;

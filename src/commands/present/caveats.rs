@@ -37,17 +37,34 @@ impl Material<'_> {
         for one in &mut incomplete {
             one.error = one.error.replace("\nhint: ", "; ");
         }
-        let correlated = &self.reading.correlated;
-        let dropped = correlated.dropped_accepted + correlated.dropped_rejected;
-        if dropped > 0 {
-            let error = format!(
-                "{dropped} records were counted but not paired, because waiting records took {} MiB; \
-                 give a larger --memory-limit or a shorter --since",
-                self.config.memory_limit_bytes >> 20
-            );
-            incomplete.push(view::Incomplete { source: "memory limit".to_owned(), error });
-        }
+        incomplete.extend(
+            self.not_kept().map(|error| view::Incomplete { source: "memory limit".to_owned(), error }),
+        );
         incomplete
+    }
+
+    /// What there was no room for.
+    fn not_kept(&self) -> impl Iterator<Item = String> {
+        let correlated = &self.reading.correlated;
+        let limit = self.config.memory_limit_bytes >> 20;
+        let advice = "give a larger --memory-limit or a shorter --since";
+        let cut = (correlated.cut_conversations > 0).then(|| {
+            format!(
+                "{} conversations with rejected replies are left out, because all of them take more than {limit} MiB; {advice}",
+                correlated.cut_conversations
+            )
+        });
+        let cut_spans = correlated
+            .cut_skip_data
+            .then(|| format!("some SKIPDATA intervals are not shown beside their findings; {advice}"));
+        let no_room = correlated.not_kept_because.as_ref().map(|reason| {
+            format!(
+                "{} records were counted but not paired, and copies were not looked for among {}, because waiting records                  took {limit} MiB of memory and no more room was in the temporary folder (TMPDIR): {reason}; {advice}",
+                correlated.dropped_accepted + correlated.dropped_rejected,
+                correlated.unchecked
+            )
+        });
+        cut.into_iter().chain(cut_spans).chain(no_room)
     }
 
     pub(super) fn other_rejects(&self) -> view::OtherRejects {
@@ -56,7 +73,7 @@ impl Material<'_> {
             .iter()
             .map(|(key, rule, total)| view::OtherReject {
                 cause: key.cause.as_str(),
-                network_acl_id: key.network_acl_id.clone(),
+                network_acl_id: key.network_acl_id.map(str::to_owned),
                 direction: key.direction,
                 rule_number: key.rule_number,
                 rule: rule.map(ToString::to_string),
@@ -78,7 +95,7 @@ impl Material<'_> {
             (
                 correlated.dropped_rejected,
                 correlated.dropped_rejected_packets,
-                "not paired: the memory limit was reached",
+                "not kept: the memory limit was reached",
             ),
         ] {
             if records > 0 {
@@ -191,7 +208,7 @@ impl Material<'_> {
     fn address_collisions(&self, input: &str) -> Option<String> {
         let met = self.reading.correlated.interfaces.iter();
         let several: Vec<_> = met
-            .filter_map(|met| self.network.config().interface(std::str::from_utf8(&met.interface_id).ok()?))
+            .filter_map(|met| self.network.config().interface(std::str::from_utf8(met.interface_id).ok()?))
             .filter(|known| {
                 let private = known.addresses.iter().filter(|address| address.is_ipv4()).count();
                 private > 1 || !known.prefixes.is_empty()
@@ -224,7 +241,7 @@ fn other_kind(kind: Option<UnpairedKind>) -> &'static str {
     }
 }
 
-fn other_detail(key: &OtherKey) -> String {
+fn other_detail(key: &OtherKey<'_>) -> String {
     let kind = match key.kind {
         Some(UnpairedKind::Request) => "new request (SYN)",
         Some(UnpairedKind::RequestSide) => "request side of a connection that was open before",
@@ -237,7 +254,7 @@ fn other_detail(key: &OtherKey) -> String {
     }
 }
 
-fn other_reason(key: &OtherKey) -> Option<String> {
+fn other_reason(key: &OtherKey<'_>) -> Option<String> {
     let reason = match (key.cause, key.slug?) {
         (Cause::NotNacl, "same_subnet") => {
             "inside one subnet, where no network ACL applies: a security group"

@@ -15,7 +15,7 @@ use crate::report::view;
 const TIMELINE_SLICES: i64 = 240;
 
 impl Material<'_> {
-    pub(super) fn finding(&self, finding: &Finding<'_>) -> view::Finding {
+    pub(super) fn finding(&self, at: usize, finding: &Finding<'_>) -> view::Finding {
         let last_record = self.reading.last_record().unwrap_or(finding.span.end);
         let mut services: Vec<_> = finding
             .services
@@ -63,7 +63,7 @@ impl Material<'_> {
             onset: self.onset(finding),
             change: finding.change.as_ref().map(change),
             restored: finding.restored.as_ref().map(change),
-            fix: (),
+            fix: self.fix(at),
             timeline: self.timeline(finding),
             examples: self.examples(finding),
         }

@@ -1,0 +1,447 @@
+//! Rows as bytes, for those that do not stay in memory. Knows no files; what it reads it wrote itself, and bytes that it
+//! did not write end the rows.
+
+use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use foldhash::fast::FixedState;
+
+use super::accepted::WideRow;
+use super::conversation::{RejectedRecord, UnpairedKind, UnpairedPart, UnpairedReject};
+use super::interface::InterfaceIndex;
+use super::reject::RejectedRow;
+use super::{Span, Timestamp};
+use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
+use crate::record::RejectReason;
+
+const INGRESS: u8 = 1;
+const EGRESS: u8 = 2;
+/// The logged addresses are not those of the packet.
+const HAS_FLOW: u8 = 4;
+const CONTEXT: u8 = 8;
+/// Two bits.
+const KIND: u8 = 16;
+
+const HAS_PACKETS: u8 = 1;
+const HAS_BYTES: u8 = 2;
+const HAS_FLAGS: u8 = 4;
+/// Times and numbers are of the usual size.
+const SMALL: u8 = 8;
+/// Two bits.
+const REASON: u8 = 16;
+
+/// Appends an accepted row.
+pub(super) fn put_row(out: &mut Vec<u8>, row: &WideRow) {
+    out.push(of_direction(row.flow_direction) | if row.context { CONTEXT } else { 0 });
+    out.extend(row.interface.0.to_le_bytes());
+    put_tuple(out, &row.packet);
+    let record = RejectedRecord {
+        span: row.span,
+        packets: row.packets,
+        bytes: row.bytes,
+        tcp_flags: row.tcp_flags,
+        reject_reason: None,
+    };
+    put_record(out, &record);
+}
+
+/// Appends a rejected row.
+pub(super) fn put_rejected(out: &mut Vec<u8>, row: &RejectedRow) {
+    out.push(of_direction(row.flow_direction) | has_flow(&row.flow, &row.packet));
+    out.extend(row.interface.0.to_le_bytes());
+    put_flows(out, &row.flow, &row.packet);
+    put_record(out, &row.record);
+    out.extend(row.identity.to_le_bytes());
+}
+
+/// Appends rejects that are no replies.
+pub(super) fn put_unpaired(out: &mut Vec<u8>, reject: &UnpairedPart<'_>) {
+    let kind = reject.kind as u8 * KIND;
+    out.push(of_direction(reject.flow_direction) | has_flow(&reject.flow, &reject.packet) | kind);
+    out.extend(reject.interface.0.to_le_bytes());
+    put_flows(out, &reject.flow, &reject.packet);
+    out.extend(u32::try_from(reject.rejected.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for record in reject.rejected {
+        put_record(out, record);
+    }
+}
+
+fn of_direction(direction: Option<Direction>) -> u8 {
+    match direction {
+        Some(Direction::Ingress) => INGRESS,
+        Some(Direction::Egress) => EGRESS,
+        None => 0,
+    }
+}
+
+fn has_flow(flow: &FiveTuple, packet: &FiveTuple) -> u8 {
+    if flow == packet { 0 } else { HAS_FLOW }
+}
+
+fn put_flows(out: &mut Vec<u8>, flow: &FiveTuple, packet: &FiveTuple) {
+    put_tuple(out, packet);
+    if flow != packet {
+        put_tuple(out, flow);
+    }
+}
+
+/// 14 bytes for IPv4.
+fn put_tuple(out: &mut Vec<u8>, tuple: &FiveTuple) {
+    match (tuple.srcaddr, tuple.dstaddr) {
+        (IpAddr::V4(srcaddr), IpAddr::V4(dstaddr)) => {
+            out.push(4);
+            out.extend(srcaddr.octets());
+            out.extend(dstaddr.octets());
+        }
+        addresses => {
+            let is_v4 = [addresses.0.is_ipv4(), addresses.1.is_ipv4()];
+            out.push(16 | u8::from(is_v4[0]) | u8::from(is_v4[1]) << 1);
+            for address in [addresses.0, addresses.1] {
+                out.extend(match address {
+                    IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+                    IpAddr::V6(address) => address.octets(),
+                });
+            }
+        }
+    }
+    out.extend(tuple.srcport.to_le_bytes());
+    out.extend(tuple.dstport.to_le_bytes());
+    out.push(tuple.protocol.0);
+}
+
+fn put_record(out: &mut Vec<u8>, record: &RejectedRecord) {
+    let reason = match record.reject_reason {
+        None => 0,
+        Some(RejectReason::BlockPublicAccess) => 1,
+        Some(RejectReason::EncryptionControls) => 2,
+        Some(RejectReason::Other) => 3,
+    };
+    let mut head = reason * REASON;
+    for (is_there, bit) in [
+        (record.packets.is_some(), HAS_PACKETS),
+        (record.bytes.is_some(), HAS_BYTES),
+        (record.tcp_flags.is_some(), HAS_FLAGS),
+    ] {
+        head |= if is_there { bit } else { 0 };
+    }
+    let small = |number: Option<u64>| u32::try_from(number.unwrap_or(0));
+    let seconds = record.span.end.0.checked_sub(record.span.start.0);
+    if let (Ok(start), Some(Ok(seconds)), Ok(packets), Ok(bytes)) = (
+        u32::try_from(record.span.start.0),
+        seconds.map(u16::try_from),
+        small(record.packets),
+        small(record.bytes),
+    ) {
+        out.push(head | SMALL);
+        out.extend(start.to_le_bytes());
+        out.extend(seconds.to_le_bytes());
+        out.extend(record.packets.map(|_| packets.to_le_bytes()).into_iter().flatten());
+        out.extend(record.bytes.map(|_| bytes.to_le_bytes()).into_iter().flatten());
+    } else {
+        out.push(head);
+        out.extend(record.span.start.0.to_le_bytes());
+        out.extend(record.span.end.0.to_le_bytes());
+        out.extend(record.packets.map(u64::to_le_bytes).into_iter().flatten());
+        out.extend(record.bytes.map(u64::to_le_bytes).into_iter().flatten());
+    }
+    out.extend(record.tcp_flags.map(|flags| flags.0));
+}
+
+/// Bytes not read yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Encoded<'a>(pub(super) &'a [u8]);
+
+impl Encoded<'_> {
+    /// The next accepted row.
+    pub(super) fn row(&mut self) -> Option<WideRow> {
+        let head = self.byte()?;
+        let interface = self.interface()?;
+        let packet = self.tuple()?;
+        let record = self.record()?;
+        Some(WideRow {
+            interface,
+            packet,
+            span: record.span,
+            packets: record.packets,
+            bytes: record.bytes,
+            tcp_flags: record.tcp_flags,
+            flow_direction: direction(head),
+            context: head & CONTEXT != 0,
+        })
+    }
+
+    /// The next rejected row.
+    pub(super) fn rejected(&mut self) -> Option<RejectedRow> {
+        let head = self.byte()?;
+        let interface = self.interface()?;
+        let (flow, packet) = self.flows(head)?;
+        let record = self.record()?;
+        let identity = u64::from_le_bytes(self.array()?);
+        Some(RejectedRow { interface, flow, packet, flow_direction: direction(head), record, identity })
+    }
+
+    /// The next rejects that are no replies.
+    pub(super) fn unpaired(&mut self) -> Option<UnpairedReject> {
+        let head = self.byte()?;
+        let interface = self.interface()?;
+        let (flow, packet) = self.flows(head)?;
+        let kind = match head / KIND {
+            0 => UnpairedKind::Request,
+            1 => UnpairedKind::RequestSide,
+            _ => UnpairedKind::Unsolicited,
+        };
+        let records = u32::from_le_bytes(self.array()?);
+        let rejected = (0..records).map(|_| self.record()).collect::<Option<_>>()?;
+        Some(UnpairedReject { interface, flow, packet, flow_direction: direction(head), kind, rejected })
+    }
+
+    /// Passes over the next rejects that are no replies; gives a hash of their packet, the same for all of one packet.
+    pub(super) fn pass_unpaired(&mut self) -> Option<u64> {
+        let head = self.byte()?;
+        self.interface()?;
+        let before = self.0;
+        self.pass_tuple()?;
+        let mut hasher = FixedState::with_seed(9).build_hasher();
+        hasher.write(&before[..before.len() - self.0.len()]);
+        if head & HAS_FLOW != 0 {
+            self.pass_tuple()?;
+        }
+        for _ in 0..u32::from_le_bytes(self.array()?) {
+            self.pass_record()?;
+        }
+        Some(hasher.finish())
+    }
+
+    fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.0 = self.0.get(bytes..)?;
+        Some(())
+    }
+
+    fn pass_tuple(&mut self) -> Option<()> {
+        let addresses = if self.byte()? == 4 { 8 } else { 32 };
+        self.pass(addresses + 5)
+    }
+
+    fn pass_record(&mut self) -> Option<()> {
+        let head = self.byte()?;
+        let has = |bit| usize::from(head & bit != 0);
+        let (times, number) = if head & SMALL == 0 { (16, 8) } else { (6, 4) };
+        self.pass(times + number * (has(HAS_PACKETS) + has(HAS_BYTES)) + has(HAS_FLAGS))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn interface(&mut self) -> Option<InterfaceIndex> {
+        self.array().map(|bytes| InterfaceIndex(u32::from_le_bytes(bytes)))
+    }
+
+    fn flows(&mut self, head: u8) -> Option<(FiveTuple, FiveTuple)> {
+        let packet = self.tuple()?;
+        let flow = if head & HAS_FLOW == 0 { packet } else { self.tuple()? };
+        Some((flow, packet))
+    }
+
+    fn tuple(&mut self) -> Option<FiveTuple> {
+        let family = self.byte()?;
+        let (srcaddr, dstaddr) = if family == 4 {
+            let addresses: [[u8; 4]; 2] = [self.array()?, self.array()?];
+            (Ipv4Addr::from(addresses[0]).into(), Ipv4Addr::from(addresses[1]).into())
+        } else {
+            (self.wide_address(family & 1 != 0)?, self.wide_address(family & 2 != 0)?)
+        };
+        Some(FiveTuple {
+            srcaddr,
+            dstaddr,
+            srcport: u16::from_le_bytes(self.array()?),
+            dstport: u16::from_le_bytes(self.array()?),
+            protocol: Protocol(self.byte()?),
+        })
+    }
+
+    fn wide_address(&mut self, is_v4: bool) -> Option<IpAddr> {
+        let address = Ipv6Addr::from(self.array::<16>()?);
+        Some(match address.to_ipv4_mapped().filter(|_| is_v4) {
+            Some(address) => address.into(),
+            None => address.into(),
+        })
+    }
+
+    fn record(&mut self) -> Option<RejectedRecord> {
+        let head = self.byte()?;
+        let has = |bit| head & bit != 0;
+        let (start, end) = if has(SMALL) {
+            let start = i64::from(u32::from_le_bytes(self.array()?));
+            (start, start + i64::from(u16::from_le_bytes(self.array()?)))
+        } else {
+            (i64::from_le_bytes(self.array()?), i64::from_le_bytes(self.array()?))
+        };
+        let mut number = || {
+            Some(if has(SMALL) {
+                u64::from(u32::from_le_bytes(self.array()?))
+            } else {
+                u64::from_le_bytes(self.array()?)
+            })
+        };
+        let packets = if has(HAS_PACKETS) { Some(number()?) } else { None };
+        let bytes = if has(HAS_BYTES) { Some(number()?) } else { None };
+        let tcp_flags = if has(HAS_FLAGS) { Some(TcpFlags(self.byte()?)) } else { None };
+        let reject_reason = match head / REASON {
+            0 => None,
+            1 => Some(RejectReason::BlockPublicAccess),
+            2 => Some(RejectReason::EncryptionControls),
+            _ => Some(RejectReason::Other),
+        };
+        let span = Span { start: Timestamp(start), end: Timestamp(end) };
+        Some(RejectedRecord { span, packets, bytes, tcp_flags, reject_reason })
+    }
+}
+
+fn direction(head: u8) -> Option<Direction> {
+    match head & (INGRESS | EGRESS) {
+        INGRESS => Some(Direction::Ingress),
+        EGRESS => Some(Direction::Egress),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part_of(reject: &UnpairedReject) -> UnpairedPart<'_> {
+        let UnpairedReject { interface, flow, packet, flow_direction, kind, ref rejected } = *reject;
+        UnpairedPart { interface, flow, packet, flow_direction, kind, rejected }
+    }
+
+    fn an_address() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            any::<u32>().prop_map(|bits| Ipv4Addr::from(bits).into()),
+            any::<u128>().prop_map(|bits| Ipv6Addr::from(bits).into()),
+            any::<u32>().prop_map(|bits| Ipv4Addr::from(bits).to_ipv6_mapped().into()),
+        ]
+    }
+
+    fn a_tuple() -> impl Strategy<Value = FiveTuple> {
+        (an_address(), an_address(), any::<u16>(), any::<u16>(), any::<u8>()).prop_map(
+            |(srcaddr, dstaddr, srcport, dstport, protocol)| FiveTuple {
+                srcaddr,
+                dstaddr,
+                srcport,
+                dstport,
+                protocol: Protocol(protocol),
+            },
+        )
+    }
+
+    fn a_number() -> impl Strategy<Value = Option<u64>> {
+        proptest::option::of(prop_oneof![
+            0..100_u64,
+            (0..3_u64).prop_map(|n| u64::from(u32::MAX) - 1 + n),
+            any::<u64>()
+        ])
+    }
+
+    fn a_record() -> impl Strategy<Value = RejectedRecord> {
+        let start = prop_oneof![0..1_i64 << 31, any::<i64>()];
+        let end = prop_oneof![(0..100_000_i64).prop_map(Ok), any::<i64>().prop_map(Err)];
+        (start, end, a_number(), a_number(), any::<Option<u8>>(), 0..4_usize).prop_map(
+            |(start, end, packets, bytes, flags, reason)| RejectedRecord {
+                span: Span {
+                    start: Timestamp(start),
+                    end: Timestamp(end.map_or_else(|end| end, |seconds| start.saturating_add(seconds))),
+                },
+                packets,
+                bytes,
+                tcp_flags: flags.map(TcpFlags),
+                reject_reason: [
+                    None,
+                    Some(RejectReason::BlockPublicAccess),
+                    Some(RejectReason::EncryptionControls),
+                    Some(RejectReason::Other),
+                ][reason],
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_put_is_what_is_read(
+            interface in any::<u32>(), packet in a_tuple(), flow in proptest::option::of(a_tuple()),
+            records in proptest::collection::vec(a_record(), 1..4), direction in 0..3_usize, kind in 0..3_usize,
+            context in any::<bool>(), identity in any::<u64>(),
+        ) {
+            let interface = InterfaceIndex(interface);
+            let flow_direction = [None, Some(Direction::Ingress), Some(Direction::Egress)][direction];
+            let flow = flow.unwrap_or(packet);
+            let record = records[0];
+            let row = WideRow {
+                interface, packet, span: record.span, packets: record.packets, bytes: record.bytes,
+                tcp_flags: record.tcp_flags, flow_direction, context,
+            };
+            let rejected = RejectedRow { interface, flow, packet, flow_direction, record, identity };
+            let kind = [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited][kind];
+            let unpaired = UnpairedReject { interface, flow, packet, flow_direction, kind, rejected: records };
+            let mut out = Vec::new();
+            put_row(&mut out, &row);
+            put_rejected(&mut out, &rejected);
+            put_unpaired(&mut out, &part_of(&unpaired));
+            let mut encoded = Encoded(&out);
+            prop_assert_eq!(encoded.row(), Some(row));
+            prop_assert_eq!(encoded.rejected(), Some(rejected));
+            let mut passed = encoded;
+            prop_assert!(passed.pass_unpaired().is_some());
+            prop_assert_eq!(encoded.unpaired(), Some(unpaired));
+            prop_assert_eq!(passed.0, encoded.0);
+            prop_assert_eq!((encoded.0.len(), encoded.row()), (0, None));
+        }
+
+        #[test]
+        fn bytes_of_nobody_end_the_rows(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut encoded = Encoded(&bytes);
+            let mut passed = encoded;
+            while passed.pass_unpaired().is_some() {}
+            while encoded.unpaired().is_some() {}
+            while encoded.rejected().is_some() || encoded.row().is_some() {}
+        }
+    }
+
+    #[test]
+    fn an_ordinary_scan_packet_takes_no_more_than_64_bytes() {
+        let packet = FiveTuple {
+            srcaddr: Ipv4Addr::new(198, 51, 100, 7).into(),
+            dstaddr: Ipv4Addr::new(10, 0, 0, 7).into(),
+            srcport: 40_000,
+            dstport: 22,
+            protocol: Protocol::TCP,
+        };
+        let span = Span { start: Timestamp(1_700_000_000), end: Timestamp(1_700_000_059) };
+        let record = RejectedRecord {
+            span,
+            packets: Some(1),
+            bytes: Some(44),
+            tcp_flags: Some(TcpFlags(2)),
+            reject_reason: None,
+        };
+        let reject = UnpairedReject {
+            interface: InterfaceIndex(7),
+            flow: packet,
+            packet,
+            flow_direction: Some(Direction::Ingress),
+            kind: UnpairedKind::Request,
+            rejected: vec![record],
+        };
+        let mut out = Vec::new();
+        put_unpaired(&mut out, &part_of(&reject));
+        assert!(out.len() <= 64, "{}", out.len());
+    }
+}
