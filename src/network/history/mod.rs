@@ -96,13 +96,17 @@ impl HistoryDocuments {
             self.add_value(name, value)?;
         }
         if let Some((first, last)) = complete {
-            self.has_trail = true;
-            widen(&mut self.trails, None, first);
-            widen(&mut self.trails, None, last);
-            self.cover(first);
-            self.cover(last);
+            self.add_complete(first, last);
         }
         Ok(())
+    }
+
+    fn add_complete(&mut self, first: Timestamp, last: Timestamp) {
+        self.has_trail = true;
+        for moment in [first, last] {
+            widen(&mut self.trails, None, moment);
+            self.cover(moment);
+        }
     }
 
     /// Whether nothing was given.

@@ -121,6 +121,7 @@ impl HistoryDocuments {
             }
         }
         if found {
+            self.add_rest(path, value)?;
             return Ok(true);
         }
         if object.contains_key("CloudTrailEvent") {
@@ -136,6 +137,23 @@ impl HistoryDocuments {
             return self.add_snapshot(path, value);
         }
         Ok(true)
+    }
+
+    /// What `flowcheck snapshot --history` writes beside events and items: the configuration itself, and the time of which
+    /// no change is missing.
+    fn add_rest(&mut self, path: &Path, value: &Value) -> Result<(), HistoryError> {
+        let has_snapshots = self.has_snapshots;
+        if value.get("NetworkAcls").is_some() {
+            self.add_snapshot(path, value)?;
+            // It is where the history was saved, and none of its sources.
+            self.has_snapshots = has_snapshots;
+        }
+        let own = value.get("flowcheck").and_then(|own| own.get("history"));
+        let time = |member: &str| own?.get(member)?.as_str()?.parse::<Timestamp>().ok();
+        if let (Some(since), Some(until)) = (time("complete_since"), time("complete_until")) {
+            self.add_complete(since, until);
+        }
+        Ok(())
     }
 
     fn add_looked_up(&mut self, path: &Path, event: &Object) -> Result<(), HistoryError> {
