@@ -39,7 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Save live network ACLs, subnets, interfaces and flow-log settings, to be read with --snapshot
+    /// Save live network ACLs, subnets, interfaces and flow-log settings (and their history), to be read with --snapshot
     Snapshot(snapshot::SnapshotArgs),
     /// Print a completion script for a shell
     Completions {

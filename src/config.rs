@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub aws: AwsOptions,
     /// Only these VPCs; empty means all.
     pub vpc_ids: Vec<String>,
+    /// How far back changes of network ACLs are saved too, if they are.
+    pub history_seconds: Option<i64>,
     /// File, or standard output.
     pub file: Option<PathBuf>,
     /// No warnings on standard error.

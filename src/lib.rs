@@ -13,12 +13,12 @@
 //! | module | owns | may use |
 //! |---|---|---|
 //! | [`net`] | five-tuple, protocol, TCP flags, direction, time | nothing |
-//! | [`aws`] | credentials, regions, endpoints; the EC2 and STS calls | `net` |
+//! | [`aws`] | credentials, regions, endpoints; the calls to EC2, STS, CloudTrail and AWS Config | `net` |
 //! | [`source`] | finding inputs and opening them as bytes | `net`, `aws` |
 //! | [`decode`] | gzip members, plain text, Parquet rows, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
 //! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
-//! | [`nacl`] | network ACLs and the only evaluator | `net` |
+//! | [`nacl`] | network ACLs, the only evaluator, and changes that restore traffic | `net` |
 //! | [`network`] | the saved configuration: ACLs, subnets, interfaces and their names | `net`, `nacl` |
 //! | [`attribute`] | interface → subnet → ACL → cause of each rejected reply | `net`, `correlate`, `nacl`, `network` |
 //! | [`report`] | one writer per output format over its own view types | `net` |

@@ -12,8 +12,8 @@ const WINDOW: Millis = 60 * SECOND;
 /// Who dropped a packet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Denial {
-    /// The NACL at this position in `Topology::acls`, by this rule.
-    Nacl { acl: usize, egress: bool, rule: u16 },
+    /// The NACL at this position in `Topology::acls`, by this rule, for want of an entry that was deleted.
+    Nacl { acl: usize, egress: bool, rule: u16, missed: Option<u16> },
     /// The security group: nothing tracked and no rule.
     Group { same_subnet: bool },
 }

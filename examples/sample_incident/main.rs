@@ -5,8 +5,8 @@
 //!
 //! Packets of the story (`traffic`) are sent by two-sided conversations (`conversation`) through stateless NACLs and
 //! stateful security groups (`world`, `nacl`, `topology`), what each interface saw is aggregated into flow-log records
-//! (`capture`), and these are written as AWS would (`objects`, `snapshot`) beside the true answer (`truth`), which the
-//! simulator knows because it dropped the packets itself.
+//! (`capture`), and these are written as AWS would (`objects`, `snapshot`, `trail`) beside the true answer (`truth`), which
+//! the simulator knows because it dropped the packets itself.
 
 mod capture;
 mod conversation;
@@ -16,6 +16,7 @@ mod rng;
 mod snapshot;
 mod topology;
 mod traffic;
+mod trail;
 mod truth;
 mod world;
 
@@ -62,6 +63,7 @@ fn main() -> io::Result<()> {
 fn sample(folder: &Path, topology: &Topology, log: FlowLog, rows: &[Row]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let headers = objects::write(folder, topology, log, rows)?;
+    trail::write(&folder.join("cloudtrail"), topology)?;
     fs::write(folder.join("snapshot.json"), snapshot::json(topology))?;
     fs::write(folder.join("truth.json"), truth::json(topology, rows, headers, log.format == Format::Custom))
 }

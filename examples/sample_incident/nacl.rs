@@ -51,14 +51,28 @@ impl Acl {
             |entry| (entry.allow, entry.number),
         )
     }
+
+    /// The deleted entry that would let the packet pass if it were still there.
+    pub fn missed(&self, crossing: &Crossing) -> Option<u16> {
+        let first =
+            self.entries.iter().filter(|entry| entry.fits(crossing)).min_by_key(|entry| entry.number)?;
+        (first.allow && !first.in_force(crossing.at)).then_some(first.number)
+    }
 }
 
 impl Entry {
     fn matches(&self, crossing: &Crossing) -> bool {
-        let in_force = self.deleted.is_none_or(|deleted| crossing.at < deleted);
+        self.in_force(crossing.at) && self.fits(crossing)
+    }
+
+    fn in_force(&self, at: Millis) -> bool {
+        self.deleted.is_none_or(|deleted| at < deleted)
+    }
+
+    /// Whether it matches for as long as it is there.
+    fn fits(&self, crossing: &Crossing) -> bool {
         let ports_apply = matches!(self.protocol, Some(6 | 17));
-        in_force
-            && self.egress == crossing.egress
+        self.egress == crossing.egress
             && self.protocol.is_none_or(|protocol| protocol == crossing.protocol)
             && self.cidr.contains(&crossing.remote)
             && (!ports_apply

@@ -210,7 +210,7 @@ fn plan<'r>(rng: &mut Rng, rows: &'r [Row]) -> BTreeMap<(i64, usize), Vec<&'r Ro
 }
 
 /// One gzip member without a time of its own.
-fn member(parts: &[&str]) -> io::Result<Vec<u8>> {
+pub fn member(parts: &[&str]) -> io::Result<Vec<u8>> {
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::new(9));
     for part in parts {
         gzip.write_all(part.as_bytes())?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::capture::{Denial, Flow, Key, Row};
 use crate::nacl::DEFAULT_DENY;
 use crate::topology::Topology;
+use crate::trail;
 
 /// Seconds that may lie between the record of a request and that of its rejected reply.
 const MATCH_WINDOW: i64 = 300;
@@ -232,6 +233,10 @@ fn group(topology: &Topology, cause: &Cause, found: &BTreeMap<Key, Rejected>) ->
         "bytes": total(|one| one.bytes),
         "first_rejected": found.values().map(|one| one.first).min(),
         "last_rejected": found.values().map(|one| one.last).max(),
+        "change": match cause.denial {
+            Denial::Nacl { acl, egress, missed: Some(rule), .. } => trail::deletion(topology, acl, egress, rule),
+            _ => Value::Null,
+        },
     });
     let rows: Vec<String> = found
         .values()

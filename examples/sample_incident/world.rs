@@ -186,14 +186,17 @@ impl<'t> World<'t> {
             return None;
         }
         let acl = self.topology.subnets[self.topology.interfaces[leg.interface].subnet].acl;
-        let (allowed, rule) = self.topology.acls[acl].verdict(&Crossing {
+        let crossing = Crossing {
             at,
             egress: leg.egress,
             protocol: leg.packet.protocol,
             remote: if leg.egress { leg.packet.dst.addr } else { leg.packet.src.addr },
             destination_port: leg.packet.dst.port,
-        });
-        (!allowed).then_some(Denial::Nacl { acl, egress: leg.egress, rule })
+        };
+        let acl_in_force = &self.topology.acls[acl];
+        let (allowed, rule) = acl_in_force.verdict(&crossing);
+        let missed = acl_in_force.missed(&crossing);
+        (!allowed).then_some(Denial::Nacl { acl, egress: leg.egress, rule, missed })
     }
 
     fn group_denies(&mut self, at: Millis, leg: &Leg) -> Option<Denial> {

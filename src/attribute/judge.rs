@@ -511,6 +511,54 @@ pub fn judge_unpaired<'a>(
     (result, read)
 }
 
+/// What the ACL says of a flow of rejects that are no replies, or of those of them with one reason.
+#[derive(Debug)]
+pub struct Other<'a> {
+    /// Why.
+    pub cause: Cause,
+    /// Which way the flow crossed the interface.
+    pub direction: Option<Direction>,
+    /// The ACL evaluated.
+    pub network_acl: Option<&'a NetworkAcl>,
+    /// The entry that denied.
+    pub rule: Option<&'a NetworkAclEntry>,
+    /// The flow with packet-level addresses.
+    pub packet: FiveTuple,
+    /// Rejected packets, where known.
+    pub packets: u64,
+}
+
+/// Judges rejects that are no replies once more, for whoever asks about each of them. Fails as [`judge_unpaired`] does.
+pub fn visit_others<'a>(
+    unpaired: &UnpairedRejects,
+    reject_only: bool,
+    places: &Places<'a>,
+    mut visit: impl FnMut(&Other<'a>),
+) -> io::Result<()> {
+    unpaired.for_each(|reject| {
+        let place = places.of(reject.interface);
+        let direction = place.direction(&reject.flow, reject.flow_direction);
+        if reject_only && has_shape_of_a_reply(reject, direction) {
+            return;
+        }
+        for reason in reasons(&reject.rejected) {
+            let decision = match reason {
+                Some(reason) => by_log(reason),
+                None => decide(&reject.packet, direction, place, places),
+            };
+            let rejected = reject.rejected.iter().filter(|record| record.reject_reason == reason);
+            visit(&Other {
+                cause: decision.cause,
+                direction,
+                network_acl: decision.network_acl,
+                rule: decision.rule,
+                packet: reject.packet,
+                packets: rejected.filter_map(|record| record.packets).fold(0, u64::saturating_add),
+            });
+        }
+    })
+}
+
 fn possible_reply<'a>(
     decision: Decision<'a>,
     direction: Option<Direction>,

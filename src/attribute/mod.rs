@@ -4,11 +4,15 @@
 //! not it. Refuses to know log formats and output. What cannot be proven is `undetermined`, with the missing fact.
 
 mod finding;
+mod fix;
 mod judge;
 mod place;
 
 pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
-pub use judge::{Cause, Confidence, Detail, Judged, Unpaired, judge_conversations, judge_unpaired};
+pub use fix::{Fixes, Flows, Proposal, Proposed};
+pub use judge::{
+    Cause, Confidence, Detail, Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others,
+};
 pub use place::{Place, Places};
 
 #[cfg(test)]

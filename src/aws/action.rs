@@ -19,13 +19,15 @@ pub enum Action {
     StartQuery,
     GetQueryResults,
     StopQuery,
+    LookupEvents,
+    GetResourceConfigHistory,
     GetCallerIdentity,
     AssumeRole,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::DescribeFlowLogs,
         Self::DescribeNetworkAcls,
         Self::DescribeSubnets,
@@ -39,6 +41,8 @@ impl Action {
         Self::StartQuery,
         Self::GetQueryResults,
         Self::StopQuery,
+        Self::LookupEvents,
+        Self::GetResourceConfigHistory,
         Self::GetCallerIdentity,
         Self::AssumeRole,
     ];
@@ -60,8 +64,14 @@ impl Action {
             Self::StartQuery => "logs:StartQuery",
             Self::GetQueryResults => "logs:GetQueryResults",
             Self::StopQuery => "logs:StopQuery",
+            Self::LookupEvents => "cloudtrail:LookupEvents",
+            Self::GetResourceConfigHistory => "config:GetResourceConfigHistory",
             Self::GetCallerIdentity => "sts:GetCallerIdentity",
             Self::AssumeRole => "sts:AssumeRole",
         }
+    }
+    /// The name of the operation: `DescribeNetworkAcls`.
+    pub(super) fn operation(self) -> &'static str {
+        self.iam_name().split_once(':').map_or("", |(_, operation)| operation)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::query::{QueryClient, Service};
+use super::query::QueryClient;
 use super::xml::Member;
 use super::{Action, Aws, AwsError, Stop, shape};
 
@@ -191,7 +191,7 @@ impl Aws {
         if let Some(account_id) = self.known_account_id() {
             return Ok(account_id);
         }
-        let client = self.query_client(Service::Sts, self.first_region());
+        let client = self.sts_client(self.first_region());
         let answer = self.finish(Action::GetCallerIdentity, async move {
             client.call(Action::GetCallerIdentity, &[], shape::CALLER_IDENTITY).await
         })?;
@@ -213,7 +213,7 @@ impl Aws {
         descriptions: &[Description],
         vpc_ids: &[String],
     ) -> Result<NetworkDescription, AwsError> {
-        let client = self.query_client(Service::Ec2, region);
+        let client = self.ec2_client(region);
         let calls: Vec<_> = descriptions
             .iter()
             .map(|&description| {
@@ -235,7 +235,7 @@ impl Aws {
     }
 
     /// Runs a call to its end, or until the run is to end.
-    fn finish<T: Send + 'static>(
+    pub(super) fn finish<T: Send + 'static>(
         &self,
         action: Action,
         call: impl Future<Output = Result<T, AwsError>> + Send + 'static,

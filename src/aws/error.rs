@@ -110,6 +110,12 @@ pub enum AwsError {
         /// The bucket, object or log group.
         resource: String,
     },
+    /// The past of something, where AWS Config keeps none of it.
+    #[error("{resource}: not recorded by AWS Config")]
+    NotRecorded {
+        /// Network ACLs, with their region.
+        resource: String,
+    },
     /// Anything else: throttled to the end of all retries, unreachable, a fault of the service.
     #[error("{resource}: {action} failed: {message}", action = action.iam_name())]
     Failed {
@@ -140,7 +146,11 @@ impl AwsError {
             | Self::DeniedOnTheWay { action, .. }
             | Self::Failed { action, .. }
             | Self::Interrupted { action } => Some(*action),
-            Self::Credentials { .. } | Self::NoRegion | Self::Region { .. } | Self::NotFound { .. } => None,
+            Self::Credentials { .. }
+            | Self::NoRegion
+            | Self::Region { .. }
+            | Self::NotFound { .. }
+            | Self::NotRecorded { .. } => None,
         }
     }
 

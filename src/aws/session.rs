@@ -17,7 +17,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::service_config::ServiceConfigKey;
 
 use super::credentials::Resolved;
-use super::query::{QueryClient, Service};
+use super::json::{JsonClient, Pace};
+use super::query::QueryClient;
+use super::service::Service;
 use super::{AwsError, credentials, http};
 
 /// How long renewing credentials may take: a process behind a profile may ask someone for a code.
@@ -139,7 +141,7 @@ impl Aws {
         self.inner.config.to_builder().region(Region::new(region.to_owned())).build()
     }
 
-    /// Whether a custom endpoint serves `service` (`S3`, `CloudWatch Logs`, `EC2`, `STS`: service ids as in a
+    /// Whether a custom endpoint serves `service` (`S3`, `CloudWatch Logs`, `EC2`, `STS` …: service ids as in a
     /// profile's `services` section): then regions are not looked up and buckets are addressed by path.
     #[must_use]
     pub fn has_custom_endpoint(&self, service: &str) -> bool {
@@ -160,14 +162,32 @@ impl Aws {
         own.or(general)
     }
 
-    /// A client for calls in the Query protocol.
-    pub(super) fn query_client(&self, service: Service, region: &str) -> QueryClient {
+    /// EC2 in a region.
+    pub(super) fn ec2_client(&self, region: &str) -> QueryClient {
+        QueryClient::ec2(&self.inner.config, region, self.endpoint(Service::Ec2, region))
+    }
+
+    /// STS in a region.
+    pub(super) fn sts_client(&self, region: &str) -> QueryClient {
+        QueryClient::sts(&self.inner.config, region, self.endpoint(Service::Sts, region))
+    }
+
+    /// CloudTrail in a region.
+    pub(super) fn cloudtrail_client(&self, region: &str, pace: Pace) -> JsonClient {
+        JsonClient::cloudtrail(&self.inner.config, region, self.endpoint(Service::CloudTrail, region), pace)
+    }
+
+    /// AWS Config in a region.
+    pub(super) fn config_client(&self, region: &str, pace: Pace) -> JsonClient {
+        JsonClient::config(&self.inner.config, region, self.endpoint(Service::Config, region), pace)
+    }
+
+    fn endpoint(&self, service: Service, region: &str) -> String {
         let config = &self.inner.config;
-        let endpoint = self.custom_endpoint(service.id()).unwrap_or_else(|| {
+        self.custom_endpoint(service.id()).unwrap_or_else(|| {
             let (fips, dual_stack) = (config.use_fips(), config.use_dual_stack());
             service.endpoint(region, fips.unwrap_or_default(), dual_stack.unwrap_or_default())
-        });
-        QueryClient::new(config, service, region, endpoint)
+        })
     }
 
     pub(super) fn first_region(&self) -> &str {

@@ -6,6 +6,7 @@ mod file;
 mod flow_log;
 mod follow;
 mod interrupt;
+mod live_history;
 mod live_network;
 mod log_group;
 mod present;

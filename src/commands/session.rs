@@ -10,7 +10,7 @@ use super::present;
 use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
-use crate::attribute::{Places, findings, judge_conversations, judge_unpaired};
+use crate::attribute::{Fixes, Places, findings, judge_conversations, judge_unpaired, visit_others};
 use crate::config::Diagnose;
 use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
@@ -141,6 +141,15 @@ fn regions_named(sources: &[String]) -> BTreeSet<String> {
     sources.iter().map(region).collect::<Option<_>>().unwrap_or_default()
 }
 
+/// Says that rejects are missing from the sums, once.
+fn note_unread(known: &mut Vec<(String, String)>, read: std::io::Result<()>) {
+    let Err(error) = read else { return };
+    let incomplete = ("temporary file".to_owned(), format!("rejects could not be read back: {error}"));
+    if !known.contains(&incomplete) {
+        known.push(incomplete);
+    }
+}
+
 fn attribute(
     config: &Diagnose,
     network: &Network,
@@ -158,10 +167,7 @@ fn attribute(
     let reject_only = !accepted_somewhere && reading.correlated.counts.filtered_accepted == 0;
     let most = (config.memory_limit_bytes / CONVERSATION_BYTES).saturating_sub(conversations.len());
     let (unpaired, read) = judge_unpaired(&reading.correlated.unpaired, reject_only, most, &places);
-    if let Err(error) = read {
-        let error = format!("rejects could not be read back: {error}");
-        reading.incomplete.push(("temporary file".to_owned(), error));
-    }
+    note_unread(&mut reading.incomplete, read);
     reading.correlated.cut_conversations += unpaired.possible_cut;
     for (conversation, mut one) in unpaired.possible {
         one.index = conversations.len();
@@ -169,6 +175,12 @@ fn attribute(
         judged.push(one);
     }
     let findings = findings(&judged, &conversations, &places);
+    let mut fixes = Fixes::new(&findings, &judged, &conversations, &places);
+    if fixes.wants_others() {
+        let read =
+            visit_others(&reading.correlated.unpaired, reject_only, &places, |other| fixes.meet(other));
+        note_unread(&mut reading.incomplete, read);
+    }
     present::Material {
         config,
         window,
@@ -179,6 +191,7 @@ fn attribute(
         conversations,
         judged,
         findings,
+        fixes,
         others: unpaired.others.rows(),
     }
     .diagnosis()

@@ -1,7 +1,7 @@
-//! `flowcheck snapshot -o FILE`: the live network configuration, saved for someone without credentials.
+//! `flowcheck snapshot -o FILE`: the live network configuration and its past, saved for someone without credentials.
 //!
-//! Owns the one document that `--snapshot` reads back: what the AWS CLI prints for each kind, and when and where it
-//! was true. Refuses to know what is in it.
+//! Owns the one document that `--snapshot` and `--history` read back: what the AWS CLI prints for each kind, and when and
+//! where it was true. Refuses to know what is in it.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use super::file::write_file;
+use super::live_history::{self, LiveHistory, RegionAcls};
 use crate::aws::{Aws, AwsError, Description, NetworkDescription, Stop};
 use crate::config::Snapshot;
 use crate::net::Timestamp;
@@ -24,6 +25,9 @@ const LOGGED: [(Description, &str, &str); 4] = [
     (Description::NatGateways, "NatGatewayId", "nat-"),
 ];
 
+/// The keys of what happened before.
+const HISTORY: [&str; 2] = ["Events", "configurationItems"];
+
 /// Describes every region and writes the document.
 pub fn run(config: &Snapshot) -> anyhow::Result<Outcome> {
     let aws = Aws::connect(&config.aws, &Stop::default())?;
@@ -32,7 +36,9 @@ pub fn run(config: &Snapshot) -> anyhow::Result<Outcome> {
     let (regions, account_id) = describe(&aws, config)?;
     let mut document = Map::new();
     let mut missing = Vec::new();
-    for region in regions {
+    let mut described = Vec::new();
+    for (name, region) in aws.regions().iter().zip(regions) {
+        described.push(RegionAcls::described(name, &region.document));
         merge(&mut document, region.document);
         missing.extend(region.missing);
     }
@@ -40,20 +46,47 @@ pub fn run(config: &Snapshot) -> anyhow::Result<Outcome> {
     if !config.vpc_ids.is_empty() {
         keep_flow_logs_of_what_is_there(&mut document, &config.vpc_ids);
     }
-    let own = json!({
+    let mut own = json!({
         "captured_at": captured_at.to_string(),
         "region": aws.regions().join(","),
         "account_id": account_id.or_else(|| owner(&document)),
         "version": env!("CARGO_PKG_VERSION"),
     });
+    let limitations = match config.history_seconds {
+        Some(seconds) => add_history(&mut document, &mut own, &aws, &described, seconds)?,
+        None => Vec::new(),
+    };
     document.insert("flowcheck".to_owned(), own);
     write(&Value::Object(document), config)?;
     if !config.quiet {
-        for error in &missing {
-            eprintln!("warning: {}", escape_for_terminal(&error.to_string()));
+        let missing = missing.iter().map(ToString::to_string);
+        for warning in missing.chain(limitations.iter().map(live_history::tell)) {
+            eprintln!("warning: {}", escape_for_terminal(&warning));
         }
     }
-    Ok(if missing.is_empty() { Outcome::Done } else { Outcome::Incomplete })
+    let is_whole = missing.is_empty() && !limitations.iter().any(live_history::is_shortfall);
+    Ok(if is_whole { Outcome::Done } else { Outcome::Incomplete })
+}
+
+/// Adds what happened in the last so many seconds, and says since when and until when nothing is missing.
+fn add_history(
+    document: &mut Map<String, Value>,
+    own: &mut Value,
+    aws: &Aws,
+    described: &[RegionAcls],
+    seconds: i64,
+) -> Result<Vec<AwsError>, AwsError> {
+    let asked_at = Timestamp(jiff::Timestamp::now().as_second());
+    let LiveHistory { documents, complete, limitations } =
+        live_history::ask(aws, described, asked_at.plus_seconds(-seconds), asked_at)?;
+    for (_, region) in documents {
+        merge(document, region);
+    }
+    own["history"] = json!({
+        "complete_since": complete.map(|complete| complete.since.to_string()),
+        "complete_until": complete.map(|complete| complete.until.to_string()),
+    });
+    Ok(limitations)
 }
 
 /// All regions at the same time, and whose account it is. Who asks unsigned is nobody.
@@ -165,9 +198,10 @@ fn write(document: &Value, config: &Snapshot) -> anyhow::Result<()> {
         }
     }
     if config.verbose {
-        let counts = Description::ALL.iter().filter_map(|kind| {
-            let count = document.get(kind.key())?.as_array()?.len();
-            Some(format!("{} {count}", kind.key()))
+        let keys = Description::ALL.iter().map(|kind| kind.key()).chain(HISTORY);
+        let counts = keys.filter_map(|key| {
+            let count = document.get(key)?.as_array()?.len();
+            Some(format!("{key} {count}"))
         });
         eprintln!("saved: {}", counts.collect::<Vec<_>>().join(", "));
     }

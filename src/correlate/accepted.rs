@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::Span;
 use super::interface::InterfaceIndex;
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
+use crate::record::PlainRecord;
 
 /// The most interfaces a compact row can tell apart.
 const MAX_COMPACT_INTERFACE: u32 = (1 << 24) - 1;
@@ -49,6 +50,38 @@ pub struct WideRow {
     pub flow_direction: Option<Direction>,
     /// Outside the time window: evidence only, not counted.
     pub context: bool,
+}
+
+/// An ordinary record on its way into a row.
+pub(super) struct PlainRow<'a, 'b> {
+    pub(super) record: &'b PlainRecord<'a>,
+    pub(super) interface: InterfaceIndex,
+    /// Source and destination at packet level.
+    pub(super) addresses: (u32, u32),
+}
+
+impl PlainRow<'_, '_> {
+    /// The row in 32 bytes, if it fits.
+    #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
+    #[inline(always)]
+    pub(super) fn compact(&self) -> Option<AcceptedRow> {
+        let record = self.record;
+        if self.interface.0 > MAX_COMPACT_INTERFACE {
+            return None;
+        }
+        Some(AcceptedRow {
+            srcaddr: self.addresses.0,
+            dstaddr: self.addresses.1,
+            interface_protocol: self.interface.0 << 8 | u32::from(record.protocol.0),
+            start: record.start,
+            packets: record.packets,
+            bytes: record.bytes,
+            srcport: record.srcport,
+            dstport: record.dstport,
+            seconds: u16::try_from(record.end.wrapping_sub(record.start)).ok()?,
+            meta: meta(record.tcp_flags, record.flow_direction),
+        })
+    }
 }
 
 impl WideRow {

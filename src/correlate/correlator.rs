@@ -13,7 +13,7 @@ use super::reject::RejectTable;
 use super::settled::Settled;
 use super::spill::{Lost, Spilled, Until};
 use super::unpaired::UnpairedRejects;
-use super::waiting::{RowTimes, Run, Waiting};
+use super::waiting::{Run, Waiting};
 use super::{Span, Timestamp};
 
 /// Whatever the memory limit: for the result itself, and for what has to be there at once.
@@ -240,8 +240,7 @@ impl Correlator {
     }
 
     fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], has_room: bool) {
-        let known = batch.row_times.take();
-        if let Some(times) = known.or_else(|| RowTimes::of(&batch.accepted)) {
+        if let Some(times) = batch.row_times.take() {
             let identities = &mut batch.accepted_identities;
             if times.has_context
                 || !self.identities.add_accepted(identities, times.earliest_start, times.latest_start)

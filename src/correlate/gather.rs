@@ -8,15 +8,18 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::accepted::{AcceptedRow, WideRow};
+use super::accepted::{AcceptedRow, PlainRow, WideRow};
 use super::conversation::RejectedRecord;
+use super::familiar::Familiar;
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
 use super::selection::Selection;
 use super::waiting::RowTimes;
 use super::{Span, Timestamp};
 use crate::net::FiveTuple;
-use crate::record::{Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, Problem, Sink};
+use crate::record::{
+    Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, PlainRecord, Problem, Sink,
+};
 
 /// Malformed lines kept as examples, per batch.
 const MALFORMED_EXAMPLES: usize = 5;
@@ -148,6 +151,12 @@ pub struct Gatherer<'a> {
     name_hashes: Vec<u64>,
     last: Option<InterfaceIndex>,
     hasher: FixedState,
+    familiar: Familiar,
+    /// When the rows taken as usual were, and the other ones.
+    usual: RowTimes,
+    others: Option<RowTimes>,
+    /// Unix seconds that a record's `end` and `start` lie between for it to count; nothing when there are filters.
+    counts_between: Option<(i64, i64)>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -162,6 +171,13 @@ impl<'a> Gatherer<'a> {
             name_hashes: Vec::new(),
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
+            familiar: Familiar::default(),
+            usual: RowTimes::NONE,
+            others: None,
+            counts_between: (!selection.has_filters()).then(|| {
+                let (since, until) = (selection.since, selection.until);
+                (since.map_or(i64::MIN, |since| since.0), until.map_or(i64::MAX, |until| until.0))
+            }),
         }
     }
 
@@ -172,12 +188,28 @@ impl<'a> Gatherer<'a> {
 
     /// The rows so far; the next ones go into `empty`, whose memory is used again.
     pub fn exchange(&mut self, empty: Batch) -> Batch {
+        let usual = std::mem::replace(&mut self.usual, RowTimes::NONE);
+        let mut row_times = self.others.take();
+        if usual.earliest_start <= usual.latest_end {
+            let span = Span { start: Timestamp(usual.earliest_start), end: Timestamp(usual.latest_end) };
+            self.batch.span = Some(self.batch.span.map_or(span, |known| known.union(span)));
+            self.note_start(span);
+            row_times = Some(row_times.map_or(usual, |others| others.and(usual)));
+        }
+        self.batch.row_times = row_times;
+        let rows = self.batch.accepted.len();
         self.by_name.clear();
         self.name_hashes.clear();
+        self.familiar.begin();
         self.last = None;
-        // Here the rows are still in this core's cache.
-        self.batch.row_times = RowTimes::of(&self.batch.accepted);
-        std::mem::replace(&mut self.batch, empty)
+        let full = std::mem::replace(&mut self.batch, empty);
+        // The next batch will have about as many rows; lists that grow are copied, and have room for what never comes.
+        let expected = rows + rows / 16;
+        if rows > 0 && self.batch.accepted.capacity() < rows {
+            self.batch.accepted.reserve_exact(expected);
+            self.batch.accepted_identities.reserve_exact(expected);
+        }
+        full
     }
 
     fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {
@@ -199,17 +231,22 @@ impl<'a> Gatherer<'a> {
     }
 
     fn new_interface(&mut self, name: &[u8], record: &FlowRecord<'_>) -> InterfaceIndex {
-        let index = InterfaceIndex(u32::try_from(self.batch.interfaces.len()).unwrap_or(u32::MAX));
-        self.by_name.insert(name.into(), index);
-        self.batch.interfaces.push(Interface {
+        self.introduce(Interface {
             interface_id: name.into(),
             subnet_id: record.subnet_id.map(Into::into),
             vpc_id: record.vpc_id.map(Into::into),
             own_address: OwnAddress::default(),
-        });
+        })
+    }
+
+    /// Numbers an interface that this batch has not met before.
+    fn introduce(&mut self, interface: Interface) -> InterfaceIndex {
+        let index = InterfaceIndex(u32::try_from(self.batch.interfaces.len()).unwrap_or(u32::MAX));
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(name);
+        hasher.write(&interface.interface_id);
         self.name_hashes.push(hasher.finish());
+        self.by_name.insert(interface.interface_id.clone(), index);
+        self.batch.interfaces.push(interface);
         index
     }
 
@@ -305,9 +342,63 @@ impl<'a> Gatherer<'a> {
         );
     }
 
+    /// Takes an accepted record that counts, of an interface about which it says nothing new; `false` for any other.
+    #[expect(clippy::inline_always, reason = "as a call, the record is copied")]
+    #[inline(always)]
+    fn accepted_as_usual(&mut self, record: &PlainRecord<'_>) -> bool {
+        let (start, end) = (i64::from(record.start), i64::from(record.end));
+        let counts = self.counts_between.is_some_and(|(since, until)| since <= end && start < until);
+        if record.rejected || !counts {
+            return false;
+        }
+        let Some((interface, name_hash)) = self.familiar.find(record) else { return false };
+        let times = start << 32 ^ end;
+        let addresses = u64::from(record.srcaddr) << 32 | u64::from(record.dstaddr);
+        let (source, destination) = record.packet_addresses.unwrap_or((record.srcaddr, record.dstaddr));
+        let packet_addresses = u64::from(source) << 32 | u64::from(destination);
+        let mut hasher = self.hasher.build_hasher();
+        let ports = (record.srcport, record.dstport, record.protocol.0, false);
+        let sizes = (u64::from(record.packets), u64::from(record.bytes));
+        write_counters(&mut hasher, name_hash, ports, times, sizes);
+        hasher.write_u64(addresses);
+        if packet_addresses != addresses {
+            hasher.write_u64(packet_addresses);
+        }
+        let row = PlainRow { record, interface, addresses: (source, destination) };
+        let Some(row) = row.compact() else { return false };
+        self.batch.accepted.push(row);
+        self.batch.accepted_identities.push(hasher.finish());
+        self.usual.earliest_start = self.usual.earliest_start.min(start);
+        self.usual.latest_start = self.usual.latest_start.max(start);
+        self.usual.latest_end = self.usual.latest_end.max(end);
+        true
+    }
+
+    /// Takes any other ordinary record, and remembers what it says of its interface.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the copy is made only here: the usual way keeps none in memory"
+    )]
+    #[inline(never)]
+    fn unfamiliar(&mut self, record: PlainRecord<'_>) {
+        let record = &record;
+        if let Some(interface) = self.familiar.return_of(record)
+            && !self.by_name.contains_key(record.interface_id.bytes())
+        {
+            self.introduce(interface);
+        }
+        self.flow_record(&record.widen());
+        if let Some(index) = self.last {
+            let at = index.0 as usize;
+            self.familiar.learn(record, index, self.name_hashes[at], &self.batch.interfaces[at]);
+        }
+    }
+
     #[inline]
     fn accepted(&mut self, row: WideRow, identity: u64) {
         if let Some(compact) = row.compact() {
+            let times = RowTimes::of(&compact);
+            self.others = Some(self.others.map_or(times, |others| others.and(times)));
             self.batch.accepted.push(compact);
             self.batch.accepted_identities.push(identity);
         } else {
@@ -355,16 +446,13 @@ impl<'a> Gatherer<'a> {
         span: Span,
     ) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(self.name_hashes[interface.0 as usize]);
-        hasher.write_u64(
-            u64::from(flow.srcport) << 48
-                | u64::from(flow.dstport) << 32
-                | u64::from(flow.protocol.0) << 8
-                | u64::from(rejected),
+        write_counters(
+            &mut hasher,
+            self.name_hashes[interface.0 as usize],
+            (flow.srcport, flow.dstport, flow.protocol.0, rejected),
+            span.start.0 << 32 ^ span.end.0,
+            (record.packets.unwrap_or(u64::MAX), record.bytes.unwrap_or(u64::MAX)),
         );
-        hasher.write_i64(span.start.0 << 32 ^ span.end.0);
-        hasher.write_u64(record.packets.unwrap_or(u64::MAX));
-        hasher.write_u64(record.bytes.unwrap_or(u64::MAX));
         write_addresses(&mut hasher, flow);
         if packet != flow {
             write_addresses(&mut hasher, packet);
@@ -411,6 +499,24 @@ fn rejected_record(record: &FlowRecord<'_>, span: Span) -> RejectedRecord {
     }
 }
 
+/// What an identity is made of, besides addresses.
+#[inline]
+fn write_counters(
+    hasher: &mut impl Hasher,
+    name_hash: u64,
+    (srcport, dstport, protocol, rejected): (u16, u16, u8, bool),
+    times: i64,
+    (packets, bytes): (u64, u64),
+) {
+    hasher.write_u64(name_hash);
+    hasher.write_u64(
+        u64::from(srcport) << 48 | u64::from(dstport) << 32 | u64::from(protocol) << 8 | u64::from(rejected),
+    );
+    hasher.write_i64(times);
+    hasher.write_u64(packets);
+    hasher.write_u64(bytes);
+}
+
 #[inline]
 fn write_addresses(hasher: &mut impl Hasher, flow: &FiveTuple) {
     match (flow.srcaddr, flow.dstaddr) {
@@ -435,6 +541,14 @@ impl Sink for Gatherer<'_> {
             self.flow_record(record);
         } else {
             self.status_record(record);
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "as for accepted_as_usual")]
+    #[inline(always)]
+    fn plain(&mut self, record: &PlainRecord<'_>) {
+        if !self.accepted_as_usual(record) {
+            self.unfamiliar(*record);
         }
     }
 

@@ -44,12 +44,13 @@ pub struct InterfaceRef<'a> {
 /// records"), so it stands in every record; the other address changes from peer to peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OwnAddress {
-    v4: Candidates<Ipv4Addr>,
-    v6: Candidates<Ipv6Addr>,
+    v4: Common<Ipv4Addr>,
+    v6: Common<Ipv6Addr>,
 }
 
+/// What the records of one family have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Candidates<A> {
+pub(super) enum Common<A> {
     #[default]
     Unseen,
     Two(A, A),
@@ -74,6 +75,16 @@ impl OwnAddress {
         }
     }
 
+    /// What the IPv4 records have in common.
+    pub(super) fn common_v4(self) -> Common<u32> {
+        match self.v4 {
+            Common::Unseen => Common::Unseen,
+            Common::Two(a, b) => Common::Two(a.to_bits(), b.to_bits()),
+            Common::One(a) => Common::One(a.to_bits()),
+            Common::None => Common::None,
+        }
+    }
+
     /// What two parts of the records show together.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
@@ -84,14 +95,14 @@ impl OwnAddress {
     #[must_use]
     pub fn address(&self, like: IpAddr) -> Option<IpAddr> {
         match (like, self.v4, self.v6) {
-            (IpAddr::V4(_), Candidates::One(address), _) => Some(address.into()),
-            (IpAddr::V6(_), _, Candidates::One(address)) => Some(address.into()),
+            (IpAddr::V4(_), Common::One(address), _) => Some(address.into()),
+            (IpAddr::V6(_), _, Common::One(address)) => Some(address.into()),
             _ => None,
         }
     }
 }
 
-impl<A: Copy + Ord> Candidates<A> {
+impl<A: Copy + Ord> Common<A> {
     #[inline]
     fn observe(&mut self, srcaddr: A, dstaddr: A, direction: Option<Direction>) {
         let seen = match direction {
@@ -144,14 +155,14 @@ pub(super) struct InterfaceTable {
     places: Names,
     interfaces: Vec<Known>,
     /// Where an IPv6 record told something.
-    v6: HashMap<u32, Candidates<Ipv6Addr>>,
+    v6: HashMap<u32, Common<Ipv6Addr>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
     subnet_id: Option<NameIndex>,
     vpc_id: Option<NameIndex>,
-    v4: Candidates<Ipv4Addr>,
+    v4: Common<Ipv4Addr>,
 }
 
 impl InterfaceTable {
@@ -164,13 +175,13 @@ impl InterfaceTable {
             None if self.bytes() > limit => return None,
             None => {
                 let index = self.ids.add(&seen.interface_id)?;
-                self.interfaces.push(Known { subnet_id: None, vpc_id: None, v4: Candidates::Unseen });
+                self.interfaces.push(Known { subnet_id: None, vpc_id: None, v4: Common::Unseen });
                 index
             }
         };
         let known = &mut self.interfaces[index.0 as usize];
         known.v4 = known.v4.intersect(seen.own_address.v4);
-        if seen.own_address.v6 != Candidates::Unseen {
+        if seen.own_address.v6 != Common::Unseen {
             let v6 = self.v6.entry(index.0).or_default();
             *v6 = v6.intersect(seen.own_address.v6);
         }
@@ -188,7 +199,7 @@ impl InterfaceTable {
         self.ids.bytes()
             + self.places.bytes()
             + self.interfaces.capacity() * (size_of::<Known>() + 4 * size_of::<u32>())
-            + self.v6.capacity() * (size_of::<Candidates<Ipv6Addr>>() + 8)
+            + self.v6.capacity() * (size_of::<Common<Ipv6Addr>>() + 8)
     }
 
     /// What the log calls an interface.

@@ -12,6 +12,7 @@ mod conversation;
 mod correlator;
 mod distinct;
 mod encoding;
+mod familiar;
 mod gather;
 mod identities;
 mod interface;

@@ -29,22 +29,32 @@ pub(super) struct RowTimes {
 }
 
 impl RowTimes {
-    /// The times of these rows; `None` when there are none.
-    pub(super) fn of(rows: &[AcceptedRow]) -> Option<Self> {
-        let first = rows.first()?;
-        let mut times = Self {
-            earliest_start: first.start(),
-            latest_start: first.start(),
-            latest_end: first.end(),
-            has_context: false,
-        };
-        for row in rows {
-            times.earliest_start = times.earliest_start.min(row.start());
-            times.latest_start = times.latest_start.max(row.start());
-            times.latest_end = times.latest_end.max(row.end());
-            times.has_context |= row.is_context();
+    /// Those of no rows.
+    pub(super) const NONE: Self = Self {
+        earliest_start: i64::MAX,
+        latest_start: i64::MIN,
+        latest_end: i64::MIN,
+        has_context: false,
+    };
+
+    /// Those of one row.
+    pub(super) fn of(row: &AcceptedRow) -> Self {
+        Self {
+            earliest_start: row.start(),
+            latest_start: row.start(),
+            latest_end: row.end(),
+            has_context: row.is_context(),
         }
-        Some(times)
+    }
+
+    /// Those of two lots of rows.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            earliest_start: self.earliest_start.min(other.earliest_start),
+            latest_start: self.latest_start.max(other.latest_start),
+            latest_end: self.latest_end.max(other.latest_end),
+            has_context: self.has_context || other.has_context,
+        }
     }
 }
 
@@ -213,6 +223,10 @@ mod tests {
     use crate::correlate::Span;
     use crate::net::{FiveTuple, Protocol, Timestamp};
 
+    fn times_of(rows: &[AcceptedRow]) -> RowTimes {
+        rows.iter().map(RowTimes::of).fold(RowTimes::NONE, RowTimes::and)
+    }
+
     fn rows(times: &[(i64, i64)]) -> Vec<AcceptedRow> {
         let row = |&(start, end): &(i64, i64)| {
             let address = |text: &str| text.parse().expect("address");
@@ -243,7 +257,7 @@ mod tests {
     fn one_row_of_another_time_does_not_keep_the_others() {
         let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 70), (90_000, 90_060)]);
-        let times = RowTimes::of(&all).expect("rows");
+        let times = times_of(&all);
         waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
         let done = waiting.take_before(1000);
         assert_eq!(done.iter().map(|run| run.rows.len()).sum::<usize>(), 2);
@@ -255,7 +269,7 @@ mod tests {
     fn a_run_waits_for_its_last_row_and_its_memory_comes_back() {
         let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 900)]);
-        let (at, times) = (all.as_ptr(), RowTimes::of(&all).expect("rows"));
+        let (at, times) = (all.as_ptr(), times_of(&all));
         waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
         assert!(all.is_empty() && waiting.take_before(900).is_empty());
         let used = waiting.bytes();

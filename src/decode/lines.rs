@@ -23,6 +23,17 @@ pub struct Overlong {
 }
 
 impl<'a> Chunk<'a> {
+    /// The lines that are there whole, and the last one with its number when it is cut off.
+    #[must_use]
+    pub fn whole_and_cut_off(&self) -> (&'a [u8], Option<(u64, &'a [u8])>) {
+        if !self.cut_off {
+            return (self.text, None);
+        }
+        let (whole, last) = self.text.split_at(memrchr(b'\n', self.text).map_or(0, |at| at + 1));
+        let number = self.first_line + memchr_iter(b'\n', whole).count() as u64;
+        (whole, (!last.is_empty()).then_some((number, last)))
+    }
+
     /// The lines without their line feeds, with their numbers.
     pub fn lines(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
         let text = self.text;
@@ -36,27 +47,35 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// How much more than its share a chunk may have: the last one is then not a few lines too many.
+const FAIR_SLACK: usize = 4096;
+
 /// Hands out a text that is there whole, in chunks of about the usual size and without copying it.
 pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
     let mut rest = text;
     let mut first_line = 1;
+    // Chunks of about one size: what is kept for a large one is not wasted on a small one.
+    let fair = text.len().div_ceil(text.len().div_ceil(limits.chunk_bytes).max(1));
     while !rest.is_empty() {
-        let piece = if rest.len() <= limits.chunk_bytes {
+        let size = (fair + FAIR_SLACK).min(limits.chunk_bytes);
+        let piece = if rest.len() <= size {
             rest
-        } else if let Some(last) = memrchr(b'\n', &rest[..limits.chunk_bytes]) {
+        } else if let Some(last) =
+            memrchr(b'\n', &rest[..size]).or_else(|| memrchr(b'\n', &rest[..limits.chunk_bytes.min(rest.len())]))
+        {
             &rest[..=last]
         } else {
             // A line longer than a chunk: let the buffer decide what it may be.
             return buffer_rest(rest, first_line, limits, sink);
         };
         if rest.len() < limits.chunk_bytes || piece.len() < rest.len() || piece.ends_with(b"\n") {
-            if !sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
-                return;
+            match sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
+                Some(next) => first_line = next,
+                None => return,
             }
         } else {
             return buffer_rest(rest, first_line, limits, sink);
         }
-        first_line += memchr_iter(b'\n', piece).count() as u64;
         rest = &rest[piece.len()..];
     }
 }
@@ -142,12 +161,12 @@ impl Lines {
             return true;
         };
         let chunk = Chunk { text: &self.buffer[..=last], first_line: self.next_line, cut_off: false };
-        self.next_line += memchr_iter(b'\n', chunk.text).count() as u64;
-        let goes_on = sink.chunk(chunk);
+        let next = sink.chunk(chunk);
+        self.next_line = next.unwrap_or(self.next_line);
         self.buffer.copy_within(last + 1..self.used, 0);
         self.used -= last + 1;
         self.buffer.truncate(self.chunk_bytes.max(self.used + 1));
-        goes_on
+        next.is_some()
     }
 
     /// The buffer is full of one line: JSON may have more room, anything else is dropped up to its line feed.

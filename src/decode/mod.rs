@@ -41,7 +41,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            chunk_bytes: 1024 * 1024,
+            // What is learnt of a chunk's interfaces is learnt once a chunk: larger ones cost less.
+            chunk_bytes: 4 * 1024 * 1024,
             json_line_bytes: 32 * 1024 * 1024,
             // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
             max_ratio: 400,
@@ -71,8 +72,9 @@ pub struct Decoded {
 
 /// What a reader of lines is told.
 pub trait LineSink {
-    /// Some whole lines, in order. Returning `false` stops the reading.
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool;
+    /// Some whole lines, in order. Gives the number of the line that follows them, which whoever has read them knows
+    /// without counting; `None` stops the reading.
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64>;
     /// A line longer than the limit; its text was dropped.
     fn overlong(&mut self, overlong: Overlong);
     /// Whether a column of a table (Parquet) is of use, by its name as stored; the others are not read.
@@ -245,12 +247,14 @@ mod tests {
     }
 
     impl LineSink for Collect {
-        fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+        fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
+            let mut next = chunk.first_line;
             for (number, line) in chunk.lines() {
                 self.lines.push((number, String::from_utf8_lossy(line).into_owned()));
+                next = number + 1;
             }
             self.cut_off |= chunk.cut_off;
-            true
+            Some(next)
         }
         fn overlong(&mut self, overlong: Overlong) {
             self.overlong.push(overlong.line);

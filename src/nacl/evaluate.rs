@@ -15,7 +15,7 @@ use crate::net::{Direction, FiveTuple, Protocol};
 
 /// What of a packet an ACL can test. A network ACL tests one address, the other end's; the ports it tests
 /// are always those of the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Packet {
     /// The packet's source on ingress, its destination on egress.
     pub remote: IpAddr,
@@ -296,6 +296,11 @@ fn fit(entry: &NetworkAclEntry, packet: &Packet) -> Fit {
         (true, true) => Fit::Depends,
         (true, false) => Fit::Matches,
     }
+}
+
+/// Whether the entry matches the packet, certainly or for some values of an unknown fact.
+pub(super) fn may_match(entry: &NetworkAclEntry, packet: &Packet) -> bool {
+    !matches!(fit(entry, packet), Fit::Fails(_))
 }
 
 /// An allow entry that did not let a packet through, and why.

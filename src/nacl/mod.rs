@@ -1,9 +1,10 @@
 //! Network ACLs and the only evaluator of them.
 //!
-//! Owns what an ACL is and how it decides a packet. Refuses to know where ACLs are loaded from, which
+//! Owns what an ACL is, how it decides a packet, and which change to it would let packets through. Refuses to know where ACLs are loaded from, which
 //! subnet a packet crosses and what a log record is.
 
 mod evaluate;
+pub mod fix;
 mod model;
 
 pub use evaluate::{

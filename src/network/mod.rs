@@ -199,6 +199,14 @@ impl NetworkConfig {
             || self.interface(interface_id).is_some_and(naming::is_nat_gateway)
     }
 
+    /// Whether the interface is one of a NAT gateway, a load balancer or a Lambda function, which open connections from
+    /// any port from 1024 on; as far as is proven by something a user cannot set.
+    #[must_use]
+    pub fn interface_is_managed_requester(&self, interface_id: &str) -> bool {
+        self.nat_gateway_of.contains_key(interface_id)
+            || self.interface(interface_id).is_some_and(naming::is_managed_requester)
+    }
+
     /// What an `eni-`, `subnet-`, `acl-`, `vpc-` or `nat-` id is called: `NAT gateway nat-… (prod)`, `ALB
     /// web`, a Name tag, an instance id. Text that a user can set is never taken as proof of what an
     /// interface is.

@@ -38,6 +38,18 @@ pub(super) fn is_nat_gateway(interface: &Interface) -> bool {
     )
 }
 
+/// Whether AWS says that the interface is a NAT gateway's, a load balancer's or a Lambda function's, which choose their
+/// ports from 1024 on (VPC User Guide, "Custom network ACLs", ephemeral ports).
+pub(super) fn is_managed_requester(interface: &Interface) -> bool {
+    const KINDS: [&str; 7] = [NAT_GATEWAY, "Load balancer", "ALB", "NLB", "GWLB", "Classic ELB", "Lambda"];
+    let by_type = interface.interface_type.as_deref().and_then(kinds_of_type);
+    let by_description = || interface.description.as_deref().and_then(service);
+    by_type.map_or_else(
+        || interface.requester_managed && by_description().is_some_and(|(kind, _)| KINDS.contains(&kind)),
+        |kinds| KINDS.contains(&kinds[0]),
+    )
+}
+
 const NAT_GATEWAY: &str = "NAT gateway";
 
 /// What an `InterfaceType` proves: the kinds it can be, the one to say without a better description first.
@@ -217,6 +229,10 @@ mod tests {
         claimed.name = Some("web-1".to_owned());
         assert_eq!(label(&claimed, None).as_deref(), Some("web-1"));
         // The type proves the NAT gateway, and only a NAT gateway.
+        assert!(!is_managed_requester(&claimed));
+        assert!(is_managed_requester(&interface("interface", true, "ELB app/web/50dc")));
+        assert!(!is_managed_requester(&interface("interface", true, "RDSNetworkInterface")));
+        assert!(is_managed_requester(&interface("lambda", true, "anything")));
         let typed = interface("nat_gateway", false, "ELB app/web/50dc");
         assert_eq!(label(&typed, None).as_deref(), Some("NAT gateway"));
         assert!(is_nat_gateway(&typed));

@@ -61,11 +61,9 @@ struct Lines<'a, 'b> {
 }
 
 impl LineSink for Lines<'_, '_> {
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
-        for (number, line) in chunk.lines() {
-            self.reader.line(number, line, self.sink);
-        }
-        !self.sink.options.stop.is_requested()
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
+        let next = self.reader.lines(chunk.text, chunk.first_line, self.sink);
+        (!self.sink.options.stop.is_requested()).then_some(next)
     }
 
     fn overlong(&mut self, _: Overlong) {}

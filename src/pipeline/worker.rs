@@ -80,17 +80,15 @@ impl RecordSink<'_> {
 }
 
 impl LineSink for RecordSink<'_> {
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
-        let cut_off_at = if chunk.cut_off { chunk.lines().last() } else { None };
-        for (number, line) in chunk.lines() {
-            if cut_off_at.is_some_and(|(last, _)| last == number) {
-                // Half a record can look like a whole one.
-                self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
-            } else {
-                self.reader.line(number, line, &mut self.gatherer);
-            }
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
+        let (whole, cut_off) = chunk.whole_and_cut_off();
+        let mut next = self.reader.lines(whole, chunk.first_line, &mut self.gatherer);
+        if let Some((number, line)) = cut_off {
+            // Half a record can look like a whole one.
+            self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
+            next += 1;
         }
-        self.send()
+        self.send().then_some(next)
     }
 
     fn overlong(&mut self, overlong: Overlong) {

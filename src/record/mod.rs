@@ -6,9 +6,13 @@
 mod field;
 mod format;
 mod parse;
+mod plain;
 mod reader;
 mod scan;
+mod separators;
 mod wrapped;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,6 +20,7 @@ use std::net::IpAddr;
 pub use field::Field;
 pub use format::{LogFormat, LogFormatError, MissingField, PACKET_ADDRESSES};
 pub use parse::{MAX_LINE_BYTES, parse_record};
+pub use plain::{PlainRecord, Token};
 pub use reader::{LineReader, Sink};
 
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};

@@ -7,14 +7,24 @@ use std::sync::Arc;
 
 use super::format::LogFormat;
 use super::parse::{MAX_LINE_BYTES, needs_respacing, parse_record, token_count};
+use super::plain::{Common, Layout, PlainRecord};
 use super::wrapped::{JsonLines, Unwrapped};
 use super::{FlowRecord, Malformed, Problem};
+
+mod ordinary;
+
+use ordinary::Scratch;
 
 /// What a [`LineReader`] finds. Every non-blank line ends in exactly one call of `record`, `malformed`, `header` or
 /// `transit_gateway`; a line of wrapped JSON in one call for each record inside.
 pub trait Sink {
     /// A record, in the format last told to [`Sink::format`].
     fn record(&mut self, record: &FlowRecord<'_>);
+    /// The same for an ordinary record.
+    #[inline]
+    fn plain(&mut self, record: &PlainRecord<'_>) {
+        self.record(&record.widen());
+    }
     /// A line that is no record. `line` counts from 1.
     fn malformed(&mut self, line: u64, malformed: Malformed);
     /// A header line.
@@ -38,6 +48,12 @@ pub struct LineReader {
     reported: Option<Arc<LogFormat>>,
     /// The reported format is the default one without a header: its records begin with version 2.
     default_without_header: bool,
+    /// How often a format was reported: whether it has changed.
+    formats_reported: u64,
+    /// Where the fields of an ordinary record in the reported format stand.
+    layout: Option<Layout>,
+    common: Common,
+    scratch: Option<Scratch>,
     /// Lines begin with the time at which CloudWatch Logs received them.
     timestamped: bool,
     /// Lines are rows of a table: never headers, JSON or anything else.
@@ -104,6 +120,10 @@ impl LineReader {
             headerless: Headerless::new(log_formats),
             reported: None,
             default_without_header: false,
+            formats_reported: 0,
+            layout: None,
+            common: Common::default(),
+            scratch: None,
             timestamped: false,
             rows: false,
             json: JsonLines::default(),
@@ -245,6 +265,8 @@ impl LineReader {
         if self.reported.as_ref() != Some(format) {
             sink.format(format);
             self.reported = Some(Arc::clone(format));
+            self.formats_reported += 1;
+            self.layout = Layout::new(format);
             self.default_without_header = self.header.is_none() && **format == *LogFormat::default_v2();
         }
     }

@@ -172,7 +172,7 @@ fn value_of(word: u64, len: usize) -> u64 {
 
 /// One to three digits at the beginning of four bytes, up to 255 and without a leading zero: value and length.
 #[inline]
-fn octet(text: [u8; 4]) -> Option<(u32, usize)> {
+pub(super) fn octet(text: [u8; 4]) -> Option<(u32, usize)> {
     let word = u32::from_le_bytes(text) ^ 0x3030_3030;
     // The high bit of every byte that is no digit.
     let others = (((word & 0x7f7f_7f7f) + 0x7676_7676) | word) & 0x8080_8080;

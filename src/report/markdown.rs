@@ -2,6 +2,8 @@
 //!
 //! Every foreign text goes through `escape`, in a code block too.
 
+mod fix;
+
 use std::io::{self, Write};
 
 use super::escape::{markdown, markdown_code, terminal};
@@ -100,7 +102,8 @@ impl Document<'_> {
         self.item("SKIPDATA (AWS lost records: the counts are a lower bound)", skipped.collect())?;
         self.rules(finding)?;
         self.candidates(finding)?;
-        self.examples(finding)
+        self.examples(finding)?;
+        self.fix(finding)
     }
 
     fn rules(&mut self, finding: &Finding) -> io::Result<()> {
@@ -352,6 +355,27 @@ mod tests {
         reply    52.94.5.1:443 → 10.0.1.24:50112   REJECT ingress  SYN-ACK ×6
         ```
 
+        ### Fix
+
+        - `130 TCP 1024-65535 10.9.0.0/24 ALLOW` · `140 TCP 1024-65535 52.94.5.1/32 ALLOW` (ingress): **restores 4 812 of 4 812**, admits none of the other rejects
+        - or `130 TCP 1024-65535 0.0.0.0/0 ALLOW` (ingress): **restores 4 812 of 4 812**, would also admit 212 other rejected flows
+
+        ```sh
+        # narrow
+        aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+        aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140 --protocol tcp --port-range From=1024,To=65535 --cidr-block 52.94.5.1/32 --rule-action allow
+        # undo
+        aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 140
+        aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130
+        ```
+
+        ```sh
+        # conventional
+        aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 0.0.0.0/0 --rule-action allow
+        # undo
+        aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130
+        ```
+
         ## 2. `acl-0ffe9876543210fed` egress `90 TCP 32768-61000 2001:db8:77::/48 DENY`
 
         - Drops replies to ports 33012–60991/tcp
@@ -368,6 +392,18 @@ mod tests {
         ```text
         request  [2001:db8:77:1:a:b:c:d]:41002 → [2001:db8:12:3456:789a:bcde:f012:3456]:8443   ACCEPT ingress  SYN ×2
         reply    [2001:db8:12:3456:789a:bcde:f012:3456]:8443 → [2001:db8:77:1:a:b:c:d]:41002   REJECT egress  SYN-ACK ×2
+        ```
+
+        ### Fix
+
+        - `130 TCP 1024-65535 10.9.0.0/24 ALLOW` (ingress): **restores 37 of 37**, admits none of the other rejects
+          - goes in front of 90 TCP 32768-61000 2001:db8:77::/48 DENY, which also dropped 3 other flows here: was it put there on purpose?
+
+        ```sh
+        # narrow
+        aws ec2 create-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130 --protocol tcp --port-range From=1024,To=65535 --cidr-block 10.9.0.0/24 --rule-action allow
+        # undo
+        aws ec2 delete-network-acl-entry --network-acl-id acl-0abc1234def567890 --ingress --rule-number 130
         ```
 
         ## 3. `acl-0ffe9876543210fed` ingress rule undetermined
@@ -445,7 +481,7 @@ mod tests {
             "{text}"
         );
         let fences = text.lines().filter(|line| line.trim_start().starts_with("```"));
-        assert_eq!(fences.count(), 6, "{text}");
+        assert_eq!(fences.count(), 12, "{text}");
         // A cell begins at every bar that no backslash escapes.
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
         let mut columns = 0;

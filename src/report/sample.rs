@@ -102,7 +102,7 @@ pub fn default_deny() -> Finding {
         }],
         onset: Onset { last_accepted_reply: Some(at(1421)), first_rejected_reply: at(1442) },
         change: (),
-        fix: (),
+        fix: Some(fix()),
         timeline: rejects((0..120).map(|minute| match minute {
             0..24 => 0,
             24..40 => (minute - 23) * 18,
@@ -133,6 +133,19 @@ fn numbered_deny() -> Finding {
     finding.services = vec![Service { protocol: 6, port: 8443, conversations: 37 }];
     finding.requester_ports = PortSpan { min: 33012, max: 60991 };
     finding.near_misses = vec![miss("80 TCP 443 2001:db8:77::/48 ALLOW", 80, "port")];
+    if let Some(fix) = &mut finding.fix {
+        fix.entries.truncate(1);
+        fix.aws_cli.truncate(1);
+        fix.undo.remove(0);
+        (fix.undo_in_one_line, fix.restores, fix.of) = (None, 37, 37);
+        fix.blocks = vec![Blocked {
+            rule_number: 90,
+            rule: "90 TCP 32768-61000 2001:db8:77::/48 DENY".to_owned(),
+            cancelled: false,
+            dropped: Flows { flows: 3, packets: 5 },
+        }];
+        fix.alternatives.clear();
+    }
     finding.skip_data.clear();
     finding.onset.last_accepted_reply = None;
     finding.timeline = rejects([0, 0, 30, 40, 4]);
@@ -153,6 +166,7 @@ fn numbered_deny() -> Finding {
 fn undetermined() -> Finding {
     let mut finding = numbered_deny();
     finding.id = "undetermined/eni-0f".to_owned();
+    finding.fix = None;
     finding.cause = "undetermined";
     finding.confidence = "likely";
     (finding.rule_number, finding.rule) = (None, None);
@@ -182,6 +196,7 @@ fn undetermined() -> Finding {
 fn late_packets() -> Finding {
     let mut finding = default_deny();
     finding.id = "not_nacl/late".to_owned();
+    finding.fix = None;
     finding.cause = "not_nacl";
     finding.confidence = "proven";
     finding.rule = None;
@@ -363,6 +378,20 @@ pub fn hostile() -> Diagnosis {
         for example in &mut finding.examples {
             example.reply.srcaddr = "10.0.0.1\n```\x1b[0m".to_owned();
         }
+        if let Some(fix) = &mut finding.fix {
+            fix.entries[0].rule = HOSTILE.to_owned();
+            // Ids in commands are checked; an escape or a fence must be harmless all the same.
+            fix.aws_cli[0] = "aws ec2 \x1b[2J\u{202e}\n```\n# x".to_owned();
+            fix.undo = vec![fix.aws_cli[0].clone()];
+            fix.undo_in_one_line = None;
+            fix.notes = vec![HOSTILE.to_owned()];
+            fix.blocks = vec![Blocked {
+                rule_number: 1,
+                rule: HOSTILE.to_owned(),
+                cancelled: true,
+                dropped: Flows::default(),
+            }];
+        }
         for skip in &mut finding.skip_data {
             skip.interface_id = "eni-\u{202e}0<b>".to_owned();
         }
@@ -385,4 +414,60 @@ pub fn hostile() -> Diagnosis {
     diagnosis.rows[0].interface_id = Some("=cmd()".to_owned());
     diagnosis.rows[0].detail = Some(format!("@{HOSTILE}"));
     diagnosis
+}
+
+/// A narrow change of two entries, and the conventional one.
+fn fix() -> Fix {
+    let entry = |rule_number, rule: &str, cidr: &str| FixEntry {
+        rule_number,
+        rule: rule.to_owned(),
+        direction: Direction::Ingress,
+        protocol: 6,
+        from_port: Some(1024),
+        to_port: Some(65535),
+        cidr_block: Some(cidr.to_owned()),
+        ipv6_cidr_block: None,
+        replaces: None,
+    };
+    let acl = "acl-0abc1234def567890";
+    let create = |number: u16, cidr: &str| {
+        format!(
+            "aws ec2 create-network-acl-entry --network-acl-id {acl} --ingress --rule-number {number} --protocol tcp \
+             --port-range From=1024,To=65535 --cidr-block {cidr} --rule-action allow"
+        )
+    };
+    let delete = |numbers: &str| {
+        format!("aws ec2 delete-network-acl-entry --network-acl-id {acl} --ingress --rule-number {numbers}")
+    };
+    let conventional = Fix {
+        variant: "conventional",
+        summary: "adds 130 TCP 1024-65535 0.0.0.0/0 ALLOW".to_owned(),
+        entries: vec![entry(130, "130 TCP 1024-65535 0.0.0.0/0 ALLOW", "0.0.0.0/0")],
+        aws_cli: vec![create(130, "0.0.0.0/0")],
+        undo: vec![delete("130")],
+        undo_in_one_line: None,
+        terraform: "resource \"aws_network_acl_rule\" \"flowcheck\" {\n}\n".to_owned(),
+        restores: 4812,
+        of: 4812,
+        also_admits: Flows { flows: 212, packets: 424 },
+        blocks: vec![],
+        quota: None,
+        notes: vec![],
+        alternatives: vec![],
+    };
+    Fix {
+        variant: "narrow",
+        summary: "adds 130 TCP 1024-65535 10.9.0.0/24 ALLOW, 140 TCP 1024-65535 52.94.5.1/32 ALLOW"
+            .to_owned(),
+        entries: vec![
+            entry(130, "130 TCP 1024-65535 10.9.0.0/24 ALLOW", "10.9.0.0/24"),
+            entry(140, "140 TCP 1024-65535 52.94.5.1/32 ALLOW", "52.94.5.1/32"),
+        ],
+        aws_cli: vec![create(130, "10.9.0.0/24"), create(140, "52.94.5.1/32")],
+        undo: vec![delete("140"), delete("130")],
+        undo_in_one_line: Some(format!("for n in 140 130; do {}; done", delete("$n"))),
+        also_admits: Flows::default(),
+        alternatives: vec![conventional.clone()],
+        ..conventional
+    }
 }

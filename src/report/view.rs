@@ -2,11 +2,15 @@
 //!
 //! Serialises to the `--format json` document. Order of every list is fixed by whoever builds it and is kept.
 
+mod fix;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::net::{Direction, Timestamp};
+
+pub use fix::{Blocked, Fix, FixEntry, Flows};
 
 /// The whole result of `flowcheck`, as `--format json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -224,8 +228,8 @@ pub struct Finding {
     pub onset: Onset,
     /// The configuration change behind it; always `null` without history.
     pub change: (),
-    /// The entry that would restore the traffic; always `null` for now.
-    pub fix: (),
+    /// The smallest change that restores the traffic; `null` where no ACL that is known is to blame.
+    pub fix: Option<Fix>,
     /// Rejected packets over time.
     pub timeline: Timeline,
     /// Some of the conversations.

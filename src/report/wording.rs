@@ -7,7 +7,7 @@ use crate::net::{Protocol, TcpFlags};
 use super::phrase::{
     Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
 };
-use super::view::{Diagnosis, Finding, FlowSummary, NearMiss, OtherReject, Step};
+use super::view::{Blocked, Diagnosis, Finding, Fix, FlowSummary, NearMiss, OtherReject, Step};
 
 /// What is rejected so soon after the records begin may have been rejected before: two ordinary capture windows.
 const FIRST_SECONDS: i64 = 120;
@@ -381,6 +381,35 @@ pub fn doubt(finding: &Finding) -> Option<String> {
     let reason =
         finding.confidence_reason.as_deref().unwrap_or("the request or the rule in force is inferred");
     Some(format!("{}: {reason}", finding.confidence))
+}
+
+/// `restores 2 295 of 2 295`.
+#[must_use]
+pub fn outcome(fix: &Fix) -> String {
+    format!("restores {} of {}", grouped(fix.restores), grouped(fix.of))
+}
+
+/// `would also admit 12 other rejected flows`.
+#[must_use]
+pub fn admitted(fix: &Fix) -> String {
+    match fix.also_admits.flows {
+        0 => "admits none of the other rejects".to_owned(),
+        flows => format!("would also admit {}", counted(flows, "other rejected flow")),
+    }
+}
+
+/// `goes in front of 90 TCP 1024-65535 10.1.3.0/24 DENY, which also dropped 3 other flows here: was it put there on
+/// purpose?`
+#[must_use]
+pub fn blocked(deny: &Blocked) -> String {
+    let dropped = match deny.dropped.flows {
+        0 => "which dropped nothing else here".to_owned(),
+        flows => format!("which also dropped {} here", counted(flows, "other flow")),
+    };
+    if deny.cancelled {
+        return format!("leaves nothing of {}, {dropped}: deleting that would do the same", deny.rule);
+    }
+    format!("goes in front of {}, {dropped}: was it put there on purpose?", deny.rule)
 }
 
 /// What stands behind rejects that are no replies, where no ACL rule is to be shown.

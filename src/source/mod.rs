@@ -155,7 +155,9 @@ fn discover_path(source: &str, stop: &Stop, discovery: &mut Discovery) -> Result
     for entry in walkdir::WalkDir::new(path).follow_links(true) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
-                let hidden = entry.file_name().to_string_lossy().starts_with('.');
+                let name = entry.file_name().to_string_lossy();
+                // A bucket often has more than flow logs below `AWSLogs/`, and so has a copy of it.
+                let hidden = name.starts_with('.') || name::is_of_another_service(&name);
                 if looks_like_flow_logs(entry.path()) && !hidden {
                     let size = entry.metadata().ok().map(|metadata| metadata.len());
                     discovery.objects.push(Object::file(entry.path(), size));
@@ -256,7 +258,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let late = "1_vpcflowlogs_eu-west-1_fl-1_20261120T1405Z_aa.log.gz";
         let early = "1_vpcflowlogs_eu-west-1_fl-2_20261120T1400Z_bb.log.gz";
-        for name in [late, early, "plain.log", "notes.md", ".hidden.log", "delivery-1"] {
+        let trail = "111122223333_CloudTrail_eu-west-1_20261120T1430Z_Jd8sKq2LxZ0aVb7N.json.gz";
+        for name in [late, early, "plain.log", "notes.md", ".hidden.log", "delivery-1", trail] {
             std::fs::write(dir.path().join(name), "x").expect("write");
         }
         let at = |name: &str| dir.path().join(name).display().to_string();

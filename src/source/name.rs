@@ -45,6 +45,15 @@ impl ObjectName {
     }
 }
 
+/// Whether AWS gives this name to files of CloudTrail or AWS Config: `{account}_CloudTrail_{region}_…`, also
+/// `CloudTrail-Digest` and the like (CloudTrail User Guide, "CloudTrail log file name format").
+pub(super) fn is_of_another_service(file_name: &str) -> bool {
+    let mut parts = file_name.split('_');
+    let (account, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    is_account && (kind == "Config" || kind == "CloudTrail" || kind.starts_with("CloudTrail-"))
+}
+
 /// `20261120T1400Z` as a moment.
 fn bucket(time: &str) -> Option<Timestamp> {
     let digits = |range: std::ops::Range<usize>| {
@@ -72,5 +81,24 @@ mod tests {
         assert_eq!(name.bucket.to_string(), "2018-06-20T16:20:00Z");
         assert!(ObjectName::parse("123_vpcflowlogs_us-east-1_fl-1_20181320T1620Z_fe.log.parquet").is_none());
         assert!(ObjectName::parse("access.log").is_none());
+    }
+    #[test]
+    fn names_of_what_lies_beside_flow_logs() {
+        for name in [
+            "111122223333_CloudTrail_eu-west-1_20261120T1430Z_Jd8sKq2LxZ0aVb7N.json.gz",
+            "111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20261120T143000Z.json.gz",
+            "111122223333_Config_eu-west-1_ConfigHistory_AWS::EC2::NetworkAcl_20261120T060000Z_20261120T115959Z_1.json.gz",
+        ] {
+            assert!(is_of_another_service(name), "{name}");
+        }
+        for name in [
+            "111122223333_vpcflowlogs_eu-west-1_fl-1_20261120T1430Z_aa.log.gz",
+            "my_CloudTrail_flow.log.gz",
+            "111122223333_CloudTrailing.gz",
+            "111122223333",
+            "",
+        ] {
+            assert!(!is_of_another_service(name), "{name}");
+        }
     }
 }

@@ -49,7 +49,7 @@ fn found(action: &str, items: &str, token: &str) -> Answer {
 }
 
 /// What a small account answers.
-fn account(request: &Request) -> Answer {
+pub fn account(request: &Request) -> Answer {
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/"));
     match request.action().as_str() {
         "GetCallerIdentity" => Answer::new(
@@ -83,7 +83,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Answer {
 }
 
 /// A user whose home and environment hold nothing but what a test puts there.
-struct User {
+pub struct User {
     home: Scratch,
     variables: Vec<(String, String)>,
 }
@@ -95,7 +95,7 @@ impl User {
         user.with("HOME", &home).with("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    fn new(stub: &Stub) -> Self {
+    pub fn new(stub: &Stub) -> Self {
         Self::without_credentials()
             .with("AWS_ACCESS_KEY_ID", KEY)
             .with("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -104,7 +104,7 @@ impl User {
             .with("AWS_ENDPOINT_URL", &stub.url())
     }
 
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -114,12 +114,12 @@ impl User {
         self
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.home.path().join("saved.json")
     }
 
     /// `flowcheck snapshot -o saved.json …`; no key may appear, however it ends.
-    fn snapshot(&self, arguments: &[&str]) -> Ended {
+    pub fn snapshot(&self, arguments: &[&str]) -> Ended {
         let mut all = vec!["snapshot".to_owned(), "-v".to_owned(), "-o".to_owned()];
         all.push(self.file().to_str().expect("UTF-8").to_owned());
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -141,7 +141,7 @@ impl User {
         ended
     }
 
-    fn saved(&self) -> Value {
+    pub fn saved(&self) -> Value {
         let text = std::fs::read_to_string(self.file()).expect("the snapshot");
         serde_json::from_str(&text).expect("JSON")
     }

@@ -58,7 +58,7 @@ fn contains(at: &str, wanted: &Value, actual: Option<&Value>, found: &mut Vec<St
     }
 }
 
-/// A near miss as `110 TCP 443 0.0.0.0/0 ALLOW: port`, a candidate as `acl-1 ingress 90 ICMP … DENY`, a step as
+/// An entry of a fix as `90 TCP 1024-65535 0.0.0.0/0 ALLOW`, a near miss as `110 TCP 443 0.0.0.0/0 ALLOW: port`, a candidate as `acl-1 ingress 90 ICMP … DENY`, a step as
 /// `110 TCP … ALLOW: matched`.
 fn in_words(value: &Value) -> String {
     let text = |name: &str| value[name].as_str();
@@ -66,6 +66,7 @@ fn in_words(value: &Value) -> String {
     match (text("mismatch").or(text("outcome")), text("network_acl_id"), text("direction")) {
         (Some(outcome), ..) => format!("{rule}: {outcome}"),
         (None, Some(acl), Some(direction)) => format!("{acl} {direction} {rule}"),
+        _ if !rule.is_empty() => rule.to_owned(),
         _ => value.to_string(),
     }
 }

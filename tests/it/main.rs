@@ -1,6 +1,7 @@
 //! The integration tests, in one binary so that they link once. Most run the real `flowcheck`.
 
 mod account;
+mod acl_history;
 mod broken;
 mod cloudwatch;
 mod expectation;

@@ -28,6 +28,15 @@ const OPERATIONS: [(&str, Action); 10] = [
     ("get_caller_identity", Action::GetCallerIdentity),
 ];
 
+/// Besides EC2's Describe calls.
+const WITHOUT_RESOURCES: [&str; 5] = [
+    "logs:DescribeLogGroups",
+    "logs:GetQueryResults",
+    "logs:StopQuery",
+    "cloudtrail:LookupEvents",
+    "config:GetResourceConfigHistory",
+];
+
 /// Methods that a client or its builder has besides its operations.
 const NO_OPERATIONS: [&str; 4] = ["build", "clone", "config", "region"];
 
@@ -67,9 +76,8 @@ fn the_policy_is_one_that_iam_accepts_and_keeps_to_resources_where_it_can() {
         assert_eq!(statement["Effect"], "Allow", "{sid}");
         let everywhere = statement["Resource"] == "*";
         for action in actions(statement) {
-            // EC2's Describe calls know no resources, nor do a query's results.
-            let may = action.starts_with("ec2:Describe")
-                || ["logs:DescribeLogGroups", "logs:GetQueryResults", "logs:StopQuery"].contains(&action);
+            // EC2's Describe calls know no resources, nor do a query's results or the history of events and states.
+            let may = action.starts_with("ec2:Describe") || WITHOUT_RESOURCES.contains(&action);
             assert!(may || !everywhere, "{sid}: {action} on every resource");
         }
     }

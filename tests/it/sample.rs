@@ -33,6 +33,29 @@ fn allow_all_removed_is_diagnosed_as_simulated() {
 }
 
 #[test]
+fn the_fixes_restore_every_reply_of_the_sample() {
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let document = flowcheck(&[logs.as_str(), &option, &snapshot, "--format", "json"]).json();
+    let mut numbers = Vec::new();
+    for finding in array(&document["findings"]) {
+        let fix = &finding["fix"];
+        let by_acl = text(&finding["cause"]).starts_with("nacl_");
+        assert_eq!(fix.is_object(), by_acl, "{finding}");
+        if by_acl {
+            assert_eq!(number(&fix["restores"]), number(&finding["conversations"]), "{fix}");
+            numbers.extend(array(&fix["entries"]).iter().map(|entry| {
+                format!("{} {} {}", finding["network_acl_id"], finding["direction"], entry["rule_number"])
+            }));
+        }
+    }
+    assert!(!numbers.is_empty());
+    let count = numbers.len();
+    numbers.sort();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count, "all can be carried out: {numbers:#?}");
+}
+
+#[test]
 fn custom_format_v5_is_diagnosed_as_simulated() {
     compare("custom-format-v5");
 }
@@ -209,6 +232,51 @@ fn compare_other_rejects(truth: &Value, found: &Value) -> Vec<String> {
         Vec::new()
     } else {
         vec![format!("other rejects: {truth:#?} expected, {found:#?} found")]
+    }
+}
+
+/// Rejected replies of a cause that no change in the trail brought about have none.
+#[test]
+fn the_truth_names_the_change_behind_each_cause_as_the_trail_has_it() {
+    for folder in ["allow-all-removed", "custom-format-v5"] {
+        let folder = repository().join("sample-logs").join(folder);
+        let records: Vec<Value> = contents(&folder.join("cloudtrail"))
+            .values()
+            .flat_map(|file| array(&serde_json::from_slice::<Value>(file).expect("JSON")["Records"]).to_vec())
+            .collect();
+        let failed = records.iter().filter(|record| !record["errorCode"].is_null());
+        assert_eq!(failed.count(), 1, "somebody else's attempt that changed nothing");
+        let truth = read_json(&folder.join("truth.json"));
+        let mut found = Vec::new();
+        for group in array(&truth["rejected_replies"]) {
+            let change = &group["change"];
+            if change.is_null() {
+                continue;
+            }
+            let is_it = |record: &&Value| record["eventID"] == change["event_id"];
+            let record = records.iter().find(is_it).expect("the event is in the trail");
+            assert_eq!((&record["eventTime"], &record["eventName"]), (&change["time"], &change["event"]));
+            assert_eq!(record["sourceIPAddress"], change["source_ip"]);
+            assert!(text(&record["userIdentity"]["arn"]).ends_with(&text(&change["actor"])));
+            let asked = &record["requestParameters"];
+            assert_eq!((&asked["networkAclId"], &asked["egress"]), (&group["network_acl_id"], &false.into()));
+            assert_eq!(asked["ruleNumber"], change["rule_number"]);
+            found.push((number(&group["rule_number"]), text(&change["before"])));
+        }
+        let wanted = [(32767, "32000 ALL ALL 0.0.0.0/0 ALLOW"), (32768, "32001 ALL ALL ::/0 ALLOW")];
+        assert_eq!(found, wanted.map(|(rule, before)| (rule, before.to_owned())));
+    }
+}
+
+#[test]
+fn what_lies_beside_the_flow_logs_is_neither_read_nor_told_of() {
+    for folder in ["allow-all-removed", "custom-format-v5"] {
+        let [logs, option, snapshot] = sample(folder);
+        let document = flowcheck(&[&logs, &option, &snapshot, "--format", "json"]).expect(0, &[]).json();
+        let flow_logs = contents(&repository().join(&logs).join("AWSLogs"));
+        assert_eq!(document["input"]["objects"], flow_logs.len(), "{folder}");
+        assert_eq!(document["input"]["malformed"], 0, "{folder}");
+        assert_eq!(document["warnings"], Value::Array(Vec::new()), "{folder}");
     }
 }
 

@@ -295,6 +295,17 @@ pub fn untruths(document: &Value, rows: &[Value]) -> Vec<String> {
     equal("summary.findings", number(&document["summary"], "findings"), findings.len() as u64);
     let packets = number(&document["summary"], "rejected_packets");
     equal("summary.rejected_packets = rows", packets, sum(rows, "rejected_packets"));
+    for fix in findings.iter().map(|finding| (finding, &finding["fix"])).filter(|(_, fix)| fix.is_object()) {
+        let (finding, fix) = fix;
+        equal("fix.of = conversations of its finding", number(fix, "of"), number(finding, "conversations"));
+        equal(
+            "fix.restores, at most all",
+            number(fix, "restores").min(number(fix, "of")),
+            number(fix, "restores"),
+        );
+        let length = |name: &str| fix[name].as_array().map_or(0, Vec::len) as u64;
+        equal("each call of a fix has its undo", length("aws_cli"), length("undo"));
+    }
     let mut of_findings: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for finding in findings {
         let sums = of_findings.entry(key(finding)).or_default();

@@ -15,7 +15,7 @@ use crate::report::view;
 const TIMELINE_SLICES: i64 = 240;
 
 impl Material<'_> {
-    pub(super) fn finding(&self, finding: &Finding<'_>) -> view::Finding {
+    pub(super) fn finding(&self, at: usize, finding: &Finding<'_>) -> view::Finding {
         let last_record = self.reading.last_record().unwrap_or(finding.span.end);
         let mut services: Vec<_> = finding
             .services
@@ -61,7 +61,7 @@ impl Material<'_> {
             skip_data: self.skip_data(finding),
             onset: view::Onset { last_accepted_reply: None, first_rejected_reply: finding.span.start },
             change: (),
-            fix: (),
+            fix: self.fix(at),
             timeline: self.timeline(finding),
             examples: self.examples(finding),
         }

@@ -2,13 +2,14 @@
 
 mod caveats;
 mod findings;
+mod fix;
 mod rows;
 
 use std::collections::BTreeMap;
 
 use super::live_network::Network;
 use super::sources::{Found, Window};
-use crate::attribute::{Finding, Judged, OtherKey, Places, Total};
+use crate::attribute::{Finding, Fixes, Judged, OtherKey, Places, Total};
 use crate::config::Diagnose;
 use crate::correlate::{Conversation, RejectedRecord, Span};
 use crate::nacl::NetworkAclEntry;
@@ -30,13 +31,15 @@ pub(super) struct Material<'a> {
     pub(super) conversations: Vec<Conversation>,
     pub(super) judged: Vec<Judged<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
+    pub(super) fixes: Fixes<'a>,
     pub(super) others: Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)>,
 }
 
 impl Material<'_> {
     pub(super) fn diagnosis(&self) -> view::Diagnosis {
         let input = self.input();
-        let findings: Vec<_> = self.findings.iter().map(|finding| self.finding(finding)).collect();
+        let findings: Vec<_> =
+            self.findings.iter().enumerate().map(|(at, finding)| self.finding(at, finding)).collect();
         let other_rejects = self.other_rejects();
         let counts = self.network.config().counts();
         let span = self.reading.correlated.span;

@@ -13,11 +13,11 @@ struct Collect {
 }
 
 impl LineSink for Collect {
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
         assert!(!chunk.cut_off);
         self.lines
             .extend(chunk.lines().map(|(number, line)| (number, String::from_utf8_lossy(line).into_owned())));
-        true
+        self.lines.last().map(|(number, _)| number + 1)
     }
     fn overlong(&mut self, overlong: Overlong) {
         self.overlong.push(overlong.line);

@@ -80,7 +80,7 @@ impl<'a, S: LineSink> Rows<'a, S> {
     fn hand_out(&mut self, end: usize) {
         if end > 0 && !self.stopped {
             let chunk = Chunk { text: &self.text[..end], first_line: self.first, cut_off: false };
-            self.stopped = !self.sink.chunk(chunk);
+            self.stopped = self.sink.chunk(chunk).is_none();
         }
         self.text.drain(..end);
         self.bomb = self.made > self.limits.ratio_floor_bytes

@@ -41,7 +41,8 @@ impl Sheet<'_> {
         if let Some(onset) = self.wording.onset(finding) {
             self.page.flow(&Self::labelled("onset").words(Tone::Plain, &onset))?;
         }
-        self.lost_records(finding)
+        self.lost_records(finding)?;
+        self.fix(finding)
     }
 
     fn title(&mut self, finding: &Finding) -> io::Result<()> {

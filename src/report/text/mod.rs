@@ -4,6 +4,7 @@
 
 mod asides;
 mod finding;
+mod fix;
 mod page;
 mod sparkline;
 

@@ -1,0 +1,180 @@
+//! For each finding the change to its ACL that restores its replies, and what else of this input it would let in.
+//!
+//! Owns which replies a proposal is made for, who chose their ports, and the counts of other rejects. Refuses to know
+//! how entries are chosen and how commands are written: `nacl::fix` does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::finding::Finding;
+use super::judge::{Cause, Judged, Other};
+use super::place::Places;
+use crate::correlate::Conversation;
+use crate::nacl::fix::{Fix, Replies, Requester, propose};
+use crate::nacl::{NetworkAcl, Packet};
+use crate::net::Direction;
+
+/// Flows that are no replies, and their packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flows {
+    /// Flows.
+    pub flows: u64,
+    /// Rejected packets, where known.
+    pub packets: u64,
+}
+
+impl Flows {
+    fn add(&mut self, packets: u64) {
+        self.flows += 1;
+        self.packets = self.packets.saturating_add(packets);
+    }
+}
+
+/// One change, and what of the other rejects it would let in.
+#[derive(Debug)]
+pub struct Proposed {
+    /// The change.
+    pub fix: Fix,
+    /// Other rejects that the ACL denies now and would not any more.
+    pub also_admits: Flows,
+}
+
+/// What is proposed for one finding.
+#[derive(Debug)]
+pub struct Proposal<'a> {
+    /// The ACL as it is now, which the commands change.
+    pub network_acl: &'a NetworkAcl,
+    /// Its list.
+    pub direction: Direction,
+    /// The narrow change first.
+    pub proposed: Vec<Proposed>,
+    /// By number of an explicit deny that is gone in front of: other rejects that it dropped.
+    pub dropped: BTreeMap<u16, Flows>,
+}
+
+/// The proposals for all findings.
+#[derive(Debug)]
+pub struct Fixes<'a> {
+    /// In the order of the findings; nothing where no ACL is to blame.
+    proposals: Vec<Option<Proposal<'a>>>,
+    /// Which of them are about a list.
+    of_list: HashMap<(&'a str, Direction), Vec<usize>>,
+}
+
+impl<'a> Fixes<'a> {
+    /// Makes a proposal for each finding that an entry of a known ACL is to blame for. Those for one list use different
+    /// rule numbers, so that all can be carried out.
+    #[must_use]
+    pub fn new(
+        findings: &[Finding<'a>],
+        judged: &[Judged<'a>],
+        conversations: &[Conversation],
+        places: &Places<'a>,
+    ) -> Self {
+        let mut reserved: BTreeMap<(&str, Direction), BTreeSet<u16>> = BTreeMap::new();
+        let mut requesters = Requesters { places, known: HashMap::new() };
+        let mut fixes = Self { proposals: Vec::new(), of_list: HashMap::new() };
+        for (at, finding) in findings.iter().enumerate() {
+            let proposal = list_of(finding, places).and_then(|(acl, direction)| {
+                let mut replies = Replies::default();
+                for one in &finding.members {
+                    let conversation = &conversations[judged[*one].index];
+                    let packet = Packet::of_flow(direction, &conversation.packet);
+                    replies.add(packet, requesters.of(conversation, direction, packet.remote));
+                }
+                let reserved = reserved.entry((&acl.network_acl_id, direction)).or_default();
+                let proposed: Vec<_> = propose(acl, direction, &replies, reserved)
+                    .into_iter()
+                    .map(|fix| Proposed { fix, also_admits: Flows::default() })
+                    .collect();
+                reserved.extend(proposed.iter().flat_map(|one| one.fix.new_numbers()));
+                let explicit = proposed.iter().flat_map(|one| &one.fix.overridden);
+                let dropped = explicit.map(|deny| (deny.rule_number, Flows::default())).collect();
+                (!proposed.is_empty()).then_some(Proposal { network_acl: acl, direction, proposed, dropped })
+            });
+            if let Some(proposal) = &proposal {
+                let acl: &'a NetworkAcl = proposal.network_acl;
+                fixes.of_list.entry((&acl.network_acl_id, proposal.direction)).or_default().push(at);
+            }
+            fixes.proposals.push(proposal);
+        }
+        fixes
+    }
+
+    /// Whether what other rejects would be admitted matters to any proposal.
+    #[must_use]
+    pub fn wants_others(&self) -> bool {
+        !self.of_list.is_empty()
+    }
+
+    /// Takes note of a reject that is no reply. To be called once for each of them, in any order.
+    pub fn meet(&mut self, other: &Other<'_>) {
+        // What the log gives another reason for, and what the ACL allows or is not evaluated for, no entry changes.
+        if !(other.cause.is_nacl() || other.cause == Cause::Undetermined) {
+            return;
+        }
+        let (Some(acl), Some(direction)) = (other.network_acl, other.direction) else { return };
+        let Some(places) = self.of_list.get(&(acl.network_acl_id.as_str(), direction)) else { return };
+        let packets = other.packets;
+        let packet = Packet::of_flow(direction, &other.packet);
+        for place in places {
+            let Some(Some(proposal)) = self.proposals.get_mut(*place) else { continue };
+            for one in &mut proposal.proposed {
+                if one.fix.admits(proposal.network_acl, direction, &packet) {
+                    one.also_admits.add(packets);
+                }
+            }
+            if let Some(dropped) = other.rule.and_then(|rule| proposal.dropped.get_mut(&rule.rule_number)) {
+                dropped.add(packets);
+            }
+        }
+    }
+
+    /// In the order of the findings.
+    #[must_use]
+    pub fn proposals(&self) -> &[Option<Proposal<'a>>] {
+        &self.proposals
+    }
+}
+
+/// The list that a finding blames, as it is now: what a command would change.
+fn list_of<'a>(finding: &Finding<'_>, places: &Places<'a>) -> Option<(&'a NetworkAcl, Direction)> {
+    let id = finding.key.network_acl_id.as_deref().filter(|_| finding.key.cause.is_nacl())?;
+    // AWS gives no other ids, and a command with one would be worth nothing.
+    let is_id = id.starts_with("acl-") && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    Some((places.config().acl(id).filter(|_| is_id)?, finding.key.direction?))
+}
+
+/// Who chose the port that a reply goes to.
+struct Requesters<'p, 'a> {
+    places: &'p Places<'a>,
+    /// Of requesters that are not the interface itself.
+    known: HashMap<(Option<String>, IpAddr), Requester>,
+}
+
+impl Requesters<'_, '_> {
+    fn of(&mut self, conversation: &Conversation, direction: Direction, remote: IpAddr) -> Requester {
+        let place = self.places.of(conversation.interface);
+        let config = self.places.config();
+        let kind = |interface_id: &str| {
+            if config.interface_is_managed_requester(interface_id) {
+                Requester::Managed
+            } else {
+                Requester::Unknown
+            }
+        };
+        match direction {
+            Direction::Ingress => kind(&place.interface_id),
+            Direction::Egress => {
+                let vpc_id = place.vpc_id.as_deref();
+                let known = self.known.entry((vpc_id.map(str::to_owned), remote));
+                *known.or_insert_with(|| {
+                    let interface = config.interface_with_address(remote, vpc_id);
+                    interface.map_or(Requester::Unknown, |interface| kind(&interface.interface_id))
+                })
+            }
+        }
+    }
+}

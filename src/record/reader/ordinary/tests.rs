@@ -1,0 +1,227 @@
+//! Lines in a row must give what each line by itself gives, whatever is in them and however they are cut.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::record::{FlowRecord, LineReader, LogFormat, Malformed, Sink};
+
+/// Everything a reader says, in order.
+#[derive(Debug, Default)]
+struct Story {
+    told: Vec<String>,
+    plain: usize,
+}
+
+impl Sink for Story {
+    fn record(&mut self, record: &FlowRecord<'_>) {
+        // Where there is an interface id nobody asks for the resource.
+        let resource_id = record.resource_id.filter(|_| record.interface_id.is_none());
+        self.told.push(format!("{:?}", FlowRecord { resource_id, ..*record }));
+    }
+    fn plain(&mut self, record: &crate::record::PlainRecord<'_>) {
+        self.plain += 1;
+        self.record(&record.widen());
+    }
+    fn malformed(&mut self, line: u64, malformed: Malformed) {
+        self.told.push(format!("{line} {malformed}"));
+    }
+    fn header(&mut self) {
+        self.told.push("header".to_owned());
+    }
+    fn transit_gateway(&mut self) {
+        self.told.push("transit gateway".to_owned());
+    }
+    fn format(&mut self, format: &LogFormat) {
+        self.told.push(format.header());
+    }
+    fn foreign_json(&mut self, line: u64, key: &'static str) {
+        self.told.push(format!("{line} {key}"));
+    }
+}
+
+const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
+                  action log-status";
+const V5: &str = "version vpc-id subnet-id instance-id interface-id type flow-direction traffic-path srcaddr srcport \
+                  dstaddr dstport pkt-srcaddr pkt-dstaddr protocol tcp-flags bytes packets start end log-status action";
+const V11: &str = "account-id interface-id resource-id reject-reason srcaddr dstaddr srcport dstport protocol packets \
+                   bytes start end action version log-status ecs-cluster-name brand-new";
+const ODD: &str =
+    "srcaddr dstaddr interface-id srcport dstport protocol packets bytes start end action log-status";
+const PARTIAL: &str = "interface-id srcaddr dstaddr pkt-srcaddr srcport dstport protocol packets start end action \
+                       log-status bytes";
+
+fn ordinary(field: &str) -> BoxedStrategy<String> {
+    match field {
+        "version" => select(&["2", "5", "11"][..]).prop_map(str::to_owned).boxed(),
+        "interface-id" => "eni-0[0-9a-f]{16}".boxed(),
+        "vpc-id" => "vpc-0[0-9a-f]{2}".boxed(),
+        "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => {
+            any::<[u8; 4]>().prop_map(|octets| std::net::Ipv4Addr::from(octets).to_string()).boxed()
+        }
+        "srcport" | "dstport" => any::<u16>().prop_map(|port| port.to_string()).boxed(),
+        "protocol" | "tcp-flags" => any::<u8>().prop_map(|number| number.to_string()).boxed(),
+        "packets" => "[1-9][0-9]{0,6}".boxed(),
+        "bytes" => "[1-9][0-9]{0,8}".boxed(),
+        "start" => (0..600_u32).prop_map(|seconds| (1_799_999_700 + seconds).to_string()).boxed(),
+        "end" => (300..900_u32).prop_map(|seconds| (1_799_999_700 + seconds).to_string()).boxed(),
+        "action" => select(&["ACCEPT", "REJECT"][..]).prop_map(str::to_owned).boxed(),
+        "log-status" => Just("OK".to_owned()).boxed(),
+        "flow-direction" => select(&["ingress", "egress"][..]).prop_map(str::to_owned).boxed(),
+        "reject-reason" => Just("-".to_owned()).boxed(),
+        _ => "[a-z0-9-]{1,20}".boxed(),
+    }
+}
+
+fn odd() -> BoxedStrategy<String> {
+    prop_oneof![
+        "[0-9]{1,18}",
+        "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}",
+        "[0-9]{1,3}(\\.[0-9]{1,3}){3}[0-9.]{20,34}",
+        "[ -~]{0,12}",
+        "\\PC{1,5}",
+        select(
+            &[
+                "-",
+                "",
+                "NODATA",
+                "SKIPDATA",
+                "OK",
+                "2001:db8::1",
+                "256.1.1.1",
+                "010.0.0.1",
+                "65536",
+                "256",
+                "REJECTED",
+                "accept",
+                "1799999999999",
+                "0",
+                "4294967296",
+                "BPA",
+                "ingres",
+                "\t",
+                "00000443",
+            ][..]
+        )
+        .prop_map(str::to_owned),
+    ]
+    .boxed()
+}
+
+/// A line of a format, perhaps with something odd about it.
+fn line(format: &'static str) -> impl Strategy<Value = String> {
+    let fields: Vec<_> = format.split_ascii_whitespace().map(ordinary).collect();
+    let change = prop_oneof![
+        6 => Just(None),
+        3 => (any::<Index>(), odd()).prop_map(Some),
+    ];
+    (fields, change, 0..60_u8).prop_map(|(mut tokens, change, spacing)| {
+        if let Some((at, token)) = change {
+            let at = at.index(tokens.len());
+            tokens[at] = token;
+        }
+        let line = tokens.join(if spacing == 0 { "  " } else { " " });
+        match spacing {
+            1 => format!("{line} "),
+            2 => format!(" {line}"),
+            3 => format!("{line}\r"),
+            4 => line.replacen(' ', "\t", 1),
+            5 => format!("{line} more"),
+            6 => line.rsplit_once(' ').map_or(String::new(), |(rest, _)| rest.to_owned()),
+            7 => String::new(),
+            _ => line,
+        }
+    })
+}
+
+fn text() -> impl Strategy<Value = (bool, String)> {
+    const FORMATS: [&str; 5] = [V2, V5, V11, ODD, PARTIAL];
+    let part = select(&FORMATS[..]).prop_flat_map(|format| {
+        (Just(format), any::<bool>(), proptest::collection::vec(line(format), 1..14), 1..40_usize)
+    });
+    (any::<bool>(), proptest::collection::vec(part, 1..4), any::<bool>()).prop_map(
+        |(first_has_header, parts, ends)| {
+            let mut text = String::new();
+            for (nth, (format, has_header, lines, times)) in parts.into_iter().enumerate() {
+                if has_header || nth == 0 && first_has_header {
+                    let _ = writeln!(text, "{format}");
+                }
+                for line in (0..times).flat_map(|_| &lines) {
+                    let _ = writeln!(text, "{line}");
+                }
+            }
+            if !ends {
+                text.pop();
+            }
+            (first_has_header, text)
+        },
+    )
+}
+
+fn each_by_itself(text: &str) -> Story {
+    let (mut reader, mut story) = (LineReader::new(&[]), Story::default());
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    for (line, number) in text.split('\n').zip(1..) {
+        reader.line(number, line.as_bytes(), &mut story);
+    }
+    reader.end(&mut story);
+    story
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn lines_in_a_row_are_what_each_is_by_itself(
+        (_, text) in text(),
+        cuts in proptest::collection::vec(any::<Index>(), 0..3),
+    ) {
+        let expected = each_by_itself(&text);
+        let mut ends: Vec<_> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+        let mut cuts: Vec<_> = cuts.iter().filter(|_| !ends.is_empty()).map(|cut| ends[cut.index(ends.len())]).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        ends.clear();
+        let (mut reader, mut story) = (LineReader::new(&[]), Story::default());
+        let mut number = 1;
+        for piece in cuts.windows(2) {
+            let piece = &text.as_bytes()[piece[0]..piece[1]];
+            let next = reader.lines(piece, number, &mut story);
+            let unended = usize::from(!piece.is_empty() && !piece.ends_with(b"\n"));
+            let count = piece.iter().filter(|byte| **byte == b'\n').count() + unended;
+            prop_assert_eq!(next, number + count as u64);
+            number = next;
+        }
+        reader.end(&mut story);
+        prop_assert_eq!(story.told, expected.told);
+    }
+}
+
+/// The quick way is taken: a test of it that is never in it tests nothing.
+#[test]
+fn ordinary_lines_are_read_the_quick_way() {
+    for (format, line) in [
+        (
+            V2,
+            "2 123456789010 eni-0123456789abcdef0 10.0.0.1 192.0.2.255 43210 443 6 9 840 1799999990 1800000010 ACCEPT OK",
+        ),
+        (
+            V5,
+            "5 vpc-0a subnet-0b - eni-0123456789abcdef0 IPv4 egress - 10.0.0.1 1 10.0.0.2 65535 10.0.0.1 10.0.0.9 17 0 \
+             84000000 9 1700000000 1700000059 OK REJECT",
+        ),
+    ] {
+        let text = format!("{format}\n{}", format!("{line}\n").repeat(1000));
+        let mut story = Story::default();
+        let _ = LineReader::new(&[]).lines(text.as_bytes(), 1, &mut story);
+        // The moments on both sides of the turn of a century of millions are for the general way.
+        let quick = if line.contains("1799999990 1800000010") { 0 } else { 999 };
+        assert!(story.plain >= quick, "{} of 1000", story.plain);
+        let text = text.replace("1800000010", "1799999999");
+        let mut story = Story::default();
+        let _ = LineReader::new(&[]).lines(text.as_bytes(), 1, &mut story);
+        assert!(story.plain >= 999, "{} of 1000", story.plain);
+        assert_eq!(story.told, each_by_itself(&text).told);
+    }
+}
