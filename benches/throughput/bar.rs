@@ -32,21 +32,23 @@ impl Bar {
     }
 
     fn number(what: String, sign: &str, limit: f64, measured: f64, unit: &str, met: bool) -> Self {
-        let decimals = if unit == "×" { 2 } else { 0 };
-        let asked = format!("{sign} {limit} {unit}");
+        let (asked, decimals) = match unit {
+            "×" => (format!("{sign} {limit} {unit}"), 2),
+            _ => (format!("{sign} {limit:.0} {unit}"), 0),
+        };
         Self { what, asked, measured: format!("{measured:.decimals$} {unit}"), met: Some(met) }
     }
 }
 
 /// All of them.
 pub fn print(bars: &[Bar]) {
-    println!("{:<66} {:>10} {:>12}", "bar", "asked", "measured");
+    println!("{:<86} {:>10} {:>12}", "bar", "asked", "measured");
     for bar in bars {
         let verdict = match bar.met {
             Some(true) => "met",
             Some(false) => "not met",
             None => "not measured",
         };
-        println!("{:<66} {:>10} {:>12}  {verdict}", bar.what, bar.asked, bar.measured);
+        println!("{:<86} {:>10} {:>12}  {verdict}", bar.what, bar.asked, bar.measured);
     }
 }

@@ -1,7 +1,6 @@
 //! Who answers the same question about the same files, and how each is started. Refuses to measure.
 
 use std::io;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -18,12 +17,18 @@ pub const SUBSET_RECORDS: u64 = 200_000;
 /// What is run, and what the table calls it.
 pub struct Contender<'a> {
     pub name: String,
+    /// Without it there is nothing to compare; another that fails is named as missing.
+    pub is_needed: bool,
     pub command: Box<dyn Fn() -> io::Result<Command> + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    fn new(name: impl Into<String>, command: impl Fn() -> io::Result<Command> + 'a) -> Self {
-        Self { name: name.into(), command: Box::new(command) }
+    fn needed(name: &str, command: impl Fn() -> io::Result<Command> + 'a) -> Self {
+        Self { name: name.to_owned(), is_needed: true, command: Box::new(command) }
+    }
+
+    fn beside(name: &str, command: impl Fn() -> io::Result<Command> + 'a) -> Self {
+        Self { name: name.to_owned(), is_needed: false, command: Box::new(command) }
     }
 }
 
@@ -47,33 +52,30 @@ pub fn flowcheck(options: &Options, input: &Input, more: &[&str]) -> Command {
 pub fn here<'a>(options: &'a Options, input: &'a Input) -> Vec<Contender<'a>> {
     let cores = machine::cores();
     let all = cores.to_string();
-    let mut contenders = vec![
-        Contender::new(FLOOR, move || floor::command(cores, &input.logs)),
-        Contender::new(ALL_CORES, move || {
+    vec![
+        Contender::needed(FLOOR, move || floor::command(cores, &input.logs)),
+        Contender::needed(ALL_CORES, move || {
             Ok(flowcheck(options, input, &["--format", "json", "--threads", &all]))
         }),
-        Contender::new(FLOOR_ONE, move || floor::command(1, &input.logs)),
-        Contender::new(ONE_THREAD, move || {
+        Contender::needed(FLOOR_ONE, move || floor::command(1, &input.logs)),
+        Contender::needed(ONE_THREAD, move || {
             Ok(flowcheck(options, input, &["--format", "json", "--threads", "1"]))
         }),
-    ];
-    if is_there("taskset") {
-        contenders.push(Contender::new(ONE_CORE, move || {
+        // With one thread that reads, another joins; here both share a core.
+        Contender::beside(ONE_CORE, move || {
             let whole = flowcheck(options, input, &["--format", "json", "--threads", "1"]);
             let mut command = Command::new("taskset");
             command.args(["-c", "0"]).arg(whole.get_program()).args(whole.get_args());
             Ok(command)
-        }));
-    }
-    if is_there("zcat") {
-        contenders.push(Contender::new(ZCAT, || {
+        }),
+        Contender::beside(ZCAT, || {
             let mut command = Command::new("sh");
-            let script = "find \"$1\" -name '*.gz' -exec zcat {} + | wc -l";
+            let script =
+                "command -v zcat > /dev/null || exit 127; find \"$1\" -name '*.gz' -exec zcat {} + | wc -l";
             command.arg("-c").arg(script).arg("sh").arg(&input.logs);
             Ok(command)
-        }));
-    }
-    contenders
+        }),
+    ]
 }
 
 /// Those from elsewhere, and why some of them are not there.
@@ -96,7 +98,7 @@ pub fn elsewhere<'a>(options: &Options, input: &'a Input) -> (Vec<Contender<'a>>
         match Venv::with(package) {
             Ok(venv) => {
                 println!("{name} {} from PyPI", venv.version);
-                contenders.push(Contender::new(name, move || {
+                contenders.push(Contender::beside(name, move || {
                     let mut command = Command::new(&venv.python);
                     command.arg(repository().join("benches/throughput").join(script));
                     command.arg(&input.logs).arg(&argument);
@@ -107,11 +109,6 @@ pub fn elsewhere<'a>(options: &Options, input: &'a Input) -> (Vec<Contender<'a>>
         }
     }
     (contenders, missing)
-}
-
-fn is_there(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program).is_file())
 }
 
 /// What a contender says of its work.

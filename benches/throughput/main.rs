@@ -64,6 +64,9 @@ fn measure(options: &Options) -> io::Result<()> {
         }
     }
     println!("\nload average after: {}\n", machine::load_average());
+    if options.records != options::FULL {
+        println!("The bars speak of {} records; this run had {}.", options::FULL, options.records);
+    }
     bar::print(&bars);
     Ok(())
 }

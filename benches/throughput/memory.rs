@@ -6,13 +6,16 @@ use crate::bar::Bar;
 use crate::contender::{self, Answer};
 use crate::input;
 use crate::options::Options;
-use crate::process;
-use crate::table::megabytes;
+use crate::process::{self, Run};
+use crate::table::{median, megabytes};
 
 /// Hours over which N records are spread.
 const HOURS: u64 = 2;
 
 const TIMES: u64 = 10;
+
+/// Peaks hardly differ from run to run.
+const MOST_RUNS: usize = 3;
 
 /// Peak memory of both.
 pub fn measure(options: &Options, bars: &mut Vec<Bar>) -> io::Result<()> {
@@ -24,14 +27,17 @@ pub fn measure(options: &Options, bars: &mut Vec<Bar>) -> io::Result<()> {
             let hours = (HOURS * times).to_string();
             let more: &[&str] = if times == 1 { &[] } else { &["--hours", &hours] };
             let input = input::made(options, format, records, more)?;
-            let run = process::run(contender::flowcheck(options, &input, &["--format", "json"]))?;
-            let peak = megabytes(run.peak_kib * 1024);
-            let conversations = Answer::of(&run).conversations.unwrap_or_default();
+            let runs: Vec<Run> = (0..options.runs.min(MOST_RUNS))
+                .map(|_| process::run(contender::flowcheck(options, &input, &["--format", "json"])))
+                .collect::<io::Result<_>>()?;
+            let peak = megabytes(runs.iter().map(|run| run.peak_kib).max().unwrap_or(0) * 1024);
+            let seconds = median(runs.iter().map(|run| run.wall.as_secs_f64()).collect());
+            let last = &runs[runs.len() - 1];
             println!(
-                "  {records} {format} records over {hours} hours: {:.2} s, peak {peak:.0} MB, exit {}, {conversations} \
+                "  {records} {format} records over {hours} hours: {seconds:.2} s, peak {peak:.0} MB, exit {:?}, {} \
                  rejected conversations",
-                run.wall.as_secs_f64(),
-                run.code.map_or_else(|| "by a signal".to_owned(), |code| code.to_string()),
+                last.code.unwrap_or(-1),
+                Answer::of(last).conversations.unwrap_or_default(),
             );
             bars.push(Bar::at_most(format!("{format}: peak memory at {records} records"), limit, peak, "MB"));
             peaks.push(peak);

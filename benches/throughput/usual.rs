@@ -22,9 +22,9 @@ pub fn measure(options: &Options, format: &str, bars: &mut Vec<Bar>) -> io::Resu
         options.runs
     );
     let mut contenders = contender::here(options, &input);
-    let (elsewhere, missing) = contender::elsewhere(options, &input);
+    let (elsewhere, mut missing) = contender::elsewhere(options, &input);
     contenders.extend(elsewhere);
-    let series = turns(&contenders, &input, options.runs)?;
+    let series = turns(&contenders, &input, options.runs, &mut missing)?;
     table::print(&series, input.records, text);
     for line in &missing {
         println!("missing: {line}");
@@ -35,20 +35,39 @@ pub fn measure(options: &Options, format: &str, bars: &mut Vec<Bar>) -> io::Resu
 }
 
 /// Turn by turn, so that a machine that slows down slows everyone.
-fn turns(contenders: &[Contender<'_>], input: &Input, runs: usize) -> io::Result<Vec<Series>> {
-    let mut series: Vec<Series> =
-        contenders.iter().map(|who| Series { name: who.name.clone(), turns: Vec::new() }).collect();
+fn turns(
+    contenders: &[Contender<'_>],
+    input: &Input,
+    runs: usize,
+    missing: &mut Vec<String>,
+) -> io::Result<Vec<Series>> {
+    let mut both: Vec<(&Contender<'_>, Series)> = contenders
+        .iter()
+        .map(|who| (who, Series { name: who.name.clone(), turns: Vec::with_capacity(runs) }))
+        .collect();
     for _ in 0..runs {
-        for (who, series) in contenders.iter().zip(&mut series) {
-            let run = process::run((who.command)()?)?;
-            if run.code != Some(0) {
-                let name = &who.name;
-                return Err(io::Error::other(format!("{name} ended with {:?}: {}", run.code, run.errors)));
+        let mut failed = None;
+        both.retain_mut(|(who, series)| {
+            let why = match (who.command)().and_then(process::run) {
+                Ok(run) if run.code == Some(0) => {
+                    series.turns.push(turn(run, input));
+                    return true;
+                }
+                Ok(run) => format!("{}: ended with {:?}: {}", who.name, run.code, run.errors.trim()),
+                Err(error) => format!("{}: {error}", who.name),
+            };
+            if who.is_needed {
+                failed = Some(why);
+            } else {
+                missing.push(why);
             }
-            series.turns.push(turn(run, input));
+            false
+        });
+        if let Some(why) = failed {
+            return Err(io::Error::other(why));
         }
     }
-    Ok(series)
+    Ok(both.into_iter().map(|(_, series)| series).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "records are few enough")]
