@@ -61,7 +61,7 @@ type Place = Option<(String, String)>;
 type Covered = (Timestamp, Timestamp);
 
 /// The documents of a history, read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct HistoryDocuments {
     events: Vec<Event>,
     states: Vec<FullState>,
@@ -97,12 +97,17 @@ impl HistoryDocuments {
         }
         if let Some((first, last)) = complete {
             self.has_trail = true;
-            widen(&mut self.trails, None, first);
-            widen(&mut self.trails, None, last);
-            self.cover(first);
-            self.cover(last);
+            self.add_covered(first, last);
         }
         Ok(())
+    }
+
+    /// No call is missing in this time.
+    fn add_covered(&mut self, first: Timestamp, last: Timestamp) {
+        for moment in [first, last] {
+            widen(&mut self.trails, None, moment);
+            self.cover(moment);
+        }
     }
 
     /// Whether nothing was given.

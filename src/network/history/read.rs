@@ -121,6 +121,11 @@ impl HistoryDocuments {
             }
         }
         if found {
+            // One object may hold the network as it was then as well.
+            if object.contains_key("NetworkAcls") {
+                self.add_snapshot(path, value)?;
+            }
+            self.add_complete(object);
             return Ok(true);
         }
         if object.contains_key("CloudTrailEvent") {
@@ -136,6 +141,18 @@ impl HistoryDocuments {
             return self.add_snapshot(path, value);
         }
         Ok(true)
+    }
+
+    /// What `flowcheck snapshot --history` says of the time in which no call is missing.
+    fn add_complete(&mut self, object: &Object) {
+        let history = object.get("flowcheck").and_then(|own| own.get("history"));
+        let moment = |key: &str| history?.get(key)?.as_str()?.parse::<Timestamp>().ok();
+        if let (Some(first), Some(last)) = (moment("complete_since"), moment("complete_until"))
+            && first <= last
+        {
+            self.has_trail = true;
+            self.add_covered(first, last);
+        }
     }
 
     fn add_looked_up(&mut self, path: &Path, event: &Object) -> Result<(), HistoryError> {
