@@ -233,8 +233,9 @@ impl DiagnoseArgs {
         let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
         let aws = self.aws.into_options();
         // EC2 answers nobody who does not sign.
-        let live_network =
-            self.snapshot.is_empty() && !aws.no_sign_request && (live || aws != AwsOptions::default());
+        let asks_history = self.history.contains(&HistorySource::Live);
+        let wants_aws = live || asks_history || aws != AwsOptions::default();
+        let live_network = self.snapshot.is_empty() && !aws.no_sign_request && wants_aws;
         if !nacl.is_empty() && self.snapshot.is_empty() && !live_network {
             return Err(usage(
                 "--nacl needs --snapshot, or --region to ask AWS: only the configuration says which interfaces are \
@@ -252,9 +253,9 @@ impl DiagnoseArgs {
                 "--follow writes to standard output: --output writes a file whole or not at all",
             ));
         }
-        if self.history.contains(&HistorySource::Live) {
+        if aws.no_sign_request && asks_history {
             return Err(usage(
-                "--history live is not built yet: save the events with `aws cloudtrail lookup-events` and give the file",
+                "--history live asks CloudTrail and AWS Config, which answer nobody who does not sign",
             ));
         }
         Ok(Diagnose {
@@ -369,6 +370,9 @@ mod tests {
     fn a_history_is_a_path_unless_it_is_the_word() {
         let config = config(&["--history", "./live", "--history", "trail", "-"]).expect("configuration");
         assert_eq!(config.history, ["./live", "trail"].map(|path| HistorySource::Path(path.into())));
+        assert!(!config.live_network);
+        let config = self::config(&["--history", "live", "-"]).expect("configuration");
+        assert_eq!((config.history, config.live_network), (vec![HistorySource::Live], true));
     }
 
     #[test]
@@ -384,7 +388,7 @@ mod tests {
             &["--nacl", "acl-1", "-"],
             &["--log-format", "nothing known", "-"],
             &["--quiet", "--verbose", "-"],
-            &["--history", "live", "-"],
+            &["--history", "live", "--no-sign-request", "-"],
         ] {
             assert!(config(arguments).is_err(), "{arguments:?}");
         }

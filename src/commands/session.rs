@@ -11,7 +11,7 @@ use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
 use crate::attribute::{Fixes, Places, findings, judge_conversations, judge_unpaired, visit_others};
-use crate::config::Diagnose;
+use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
 use crate::pipeline::{ReadOptions, Reading, read};
@@ -78,6 +78,7 @@ impl<'a> Session<'a> {
         })?;
         let options = self.read_options(window);
         let Self { config, network, watch, .. } = self;
+        let config = *config;
         watch.begin();
         let so_far = Found::while_reading();
         let reading = read(&found.discovery.objects, &options, &mut |progress, join| {
@@ -96,6 +97,13 @@ impl<'a> Session<'a> {
         });
         watch.say("asking EC2 for the network configuration");
         network.cover(&reading.correlated.interfaces)?;
+        if config.history.contains(&HistorySource::Live)
+            && let Some(span) = reading.correlated.span.filter(|_| reading.correlated.rejected > 0)
+        {
+            watch.say("asking CloudTrail and AWS Config for changes of network ACLs");
+            let aws = self.sources.aws()?;
+            network.ask_history(&aws, span.start.plus_seconds(-config.match_window_seconds))?;
+        }
         let mut diagnosis = attribute(config, network, &found, window, reading);
         diagnosis.input.requests = self.sources.requests();
         diagnosis.notes.extend(self.sources.events());

@@ -21,6 +21,10 @@ impl Material<'_> {
                 view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
             incomplete.push(error);
         }
+        let past = self.network.history_limits().0.into_iter();
+        incomplete.extend(
+            past.map(|error| view::Incomplete { source: "history of network ACLs".to_owned(), error }),
+        );
         let ambiguous = self.reading.correlated.counts.ambiguous;
         if ambiguous > 0 {
             let is_one = |(_, line): &&(String, _)| is_ambiguous(line);
@@ -155,6 +159,7 @@ impl Material<'_> {
         for error in self.network.denied().1 {
             warnings.push(format!("{error}: names may be missing"));
         }
+        warnings.extend(self.network.history_limits().1);
         self.warn_of_missing_halves(&mut warnings);
         warnings.extend(self.network.config().warnings().iter().cloned());
         warnings.extend(

@@ -54,14 +54,17 @@ pub enum HistoryError {
     },
 }
 
-/// An account and a region, as events and items name them; `None` stands for everywhere.
+/// How long after the end of a complete time a state still tells what happened since: asking for all of it takes minutes.
+const STATE_AFTER_SECONDS: i64 = 3600;
+
+/// An account and a region, as events and items name them; `None` where a record does not say.
 type Place = Option<(String, String)>;
 
 /// The first and the last moment of something.
 type Covered = (Timestamp, Timestamp);
 
 /// The documents of a history, read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct HistoryDocuments {
     events: Vec<Event>,
     states: Vec<FullState>,
@@ -69,6 +72,8 @@ pub struct HistoryDocuments {
     places: BTreeMap<String, BTreeSet<(String, String)>>,
     /// What the CloudTrail documents of a place cover.
     trails: BTreeMap<Place, Covered>,
+    /// Times of which no call is missing, wherever it was made.
+    complete: Vec<Covered>,
     /// First and last event or state.
     covered: Option<Covered>,
     has_trail: bool,
@@ -96,17 +101,17 @@ impl HistoryDocuments {
             self.add_value(name, value)?;
         }
         if let Some((first, last)) = complete {
-            self.add_complete(first, last);
+            self.has_trail = true;
+            self.add_covered(first, last);
         }
         Ok(())
     }
 
-    fn add_complete(&mut self, first: Timestamp, last: Timestamp) {
-        self.has_trail = true;
-        for moment in [first, last] {
-            widen(&mut self.trails, None, moment);
-            self.cover(moment);
-        }
+    /// No call is missing in this time.
+    fn add_covered(&mut self, first: Timestamp, last: Timestamp) {
+        self.complete.push((first, last));
+        self.cover(first);
+        self.cover(last);
     }
 
     /// Whether nothing was given.
@@ -139,6 +144,7 @@ impl HistoryDocuments {
             timeline,
             places: self.places.clone(),
             trails: self.trails.clone(),
+            complete: joined(self.complete.clone()),
             covered: self.covered,
             sources: self.sources(),
             warnings,
@@ -184,6 +190,19 @@ fn unplaced(timeline: &Timeline, config: &NetworkConfig) -> Option<String> {
     ))
 }
 
+/// Times that touch or overlap become one; what lies between others stays uncovered.
+fn joined(mut times: Vec<Covered>) -> Vec<Covered> {
+    times.sort_unstable();
+    let mut found: Vec<Covered> = Vec::new();
+    for (first, last) in times {
+        match found.last_mut() {
+            Some(before) if first <= before.1 => before.1 = before.1.max(last),
+            _ => found.push((first, last)),
+        }
+    }
+    found
+}
+
 fn widen(trails: &mut BTreeMap<Place, Covered>, place: Place, at: Timestamp) {
     let covered = trails.entry(place).or_insert((at, at));
     *covered = (covered.0.min(at), covered.1.max(at));
@@ -195,6 +214,7 @@ pub struct History {
     timeline: Timeline,
     places: BTreeMap<String, BTreeSet<(String, String)>>,
     trails: BTreeMap<Place, Covered>,
+    complete: Vec<Covered>,
     covered: Option<Covered>,
     sources: &'static str,
     warnings: Vec<String>,
@@ -262,24 +282,26 @@ impl History {
     }
 
     fn trail_proves(&self, acl: &str, marks: &[Timestamp], first: Timestamp, last: Timestamp) -> bool {
-        self.trails_of(acl).any(|(trail_first, trail_last)| {
+        self.trails_of(acl).any(|((trail_first, trail_last), most)| {
             // A state that comes next after the last event says what was missed until then.
-            let end = marks.iter().copied().find(|at| *at > trail_last).unwrap_or(trail_last);
+            let end = marks.iter().copied().find(|at| *at > trail_last);
+            let end = end.filter(|at| at.seconds_since(trail_last) <= most).unwrap_or(trail_last);
             let begin = marks.iter().copied().rfind(|at| *at < trail_first).unwrap_or(trail_first);
             trail_first <= first && last <= end && marks.iter().any(|at| begin <= *at && *at <= end)
         })
     }
 
-    /// What trails cover where this ACL is: where its own events and items say it is, else the only place there is.
-    fn trails_of(&self, network_acl_id: &str) -> impl Iterator<Item = Covered> {
-        let everywhere = self.trails.get(&None);
+    /// What trails cover, and how long after that a state may say what was missed since. Of files it is what was recorded
+    /// where this ACL's own events and items are, else in the only place there is.
+    fn trails_of(&self, network_acl_id: &str) -> impl Iterator<Item = (Covered, i64)> {
         let own = self.places.get(network_acl_id).map(|places| places.iter().collect::<Vec<_>>());
         let here = match own.as_deref() {
             Some([place]) => self.trails.get(&Some((*place).clone())),
             None if self.trails.len() == 1 => self.trails.values().next(),
             _ => None,
         };
-        everywhere.into_iter().chain(here).copied()
+        let complete = self.complete.iter().map(|covered| (*covered, STATE_AFTER_SECONDS));
+        complete.chain(here.map(|covered| (*covered, i64::MAX)))
     }
 }
 

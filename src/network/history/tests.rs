@@ -110,7 +110,21 @@ fn a_saved_snapshot_with_its_history_is_a_state_and_says_how_far_it_is_complete(
     documents.add(&[(PathBuf::from("saved.json"), saved)], None).expect("history");
     let history = documents.with(&NetworkConfig::default());
     assert!(proven(&history, 1, 2) && proven(&history, 80, 90) && !proven(&history, 80, 91));
-    assert_eq!(history.sources(), "cloudtrail");
+    assert_eq!(history.sources(), "cloudtrail+snapshots");
+}
+
+#[test]
+fn what_lies_between_two_complete_times_is_not_covered() {
+    let mut documents = HistoryDocuments::default();
+    for (first, last) in [(180, 195), (0, 20), (15, 30)] {
+        documents.add(&[], Some((at(first), at(last)))).expect("history");
+    }
+    documents.add(&[(PathBuf::from("old.json"), snapshot(at(5)))], None).expect("history");
+    let present = snapshot(at(190)).to_string();
+    let present = NetworkConfig::from_json(Path::new("present"), present.as_bytes()).expect("snapshot");
+    let history = documents.with(&present);
+    assert!(proven(&history, 10, 30) && proven(&history, 182, 185));
+    assert!(!proven(&history, 10, 185), "{history:?}");
 }
 
 #[test]
