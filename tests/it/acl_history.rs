@@ -728,7 +728,11 @@ fn a_diagnosis_with_live_history_names_the_call_and_who_made_it() {
     let ended = user.run(&[&logs, "--history", "live", "--format", "json", "--no-progress"]);
     let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let [finding] = &document["findings"].as_array().expect("findings")[..] else { panic!("{ended}") };
-    assert_eq!((&finding["cause"], &finding["conversations"]), (&"nacl_default".into(), &2.into()), "{ended}");
+    assert_eq!(
+        (&finding["cause"], &finding["conversations"]),
+        (&"nacl_default".into(), &2.into()),
+        "{ended}"
+    );
     let change = &finding["change"];
     assert_eq!(change["event_id"], "gone", "{ended}");
     assert_eq!(change["actor"], "NetworkAdmin/change-4711");

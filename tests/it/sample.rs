@@ -282,7 +282,8 @@ fn with_the_trail_each_finding_names_its_change() {
             array(groups).iter().map(|group| number(&group[key])).sum()
         };
         let mut compared = 0;
-        for group in array(&truth["rejected_replies"]).iter().filter(|group| group["rule_number"].is_number()) {
+        for group in array(&truth["rejected_replies"]).iter().filter(|group| group["rule_number"].is_number())
+        {
             let is_it = |finding: &&Value| {
                 ["network_acl_id", "direction", "rule_number"].iter().all(|key| finding[key] == group[key])
             };

@@ -95,7 +95,7 @@ impl Material<'_> {
             && members().any(|one| {
                 let place = self.places.of(self.conversations[one.index].interface);
                 // That the subnet was inferred is said below.
-                !one.config_in_force && !(self.network.history().is_some() && place.subnet_is_inferred)
+                !(one.config_in_force || self.network.history().is_some() && place.subnet_is_inferred)
             });
         if let (true, Some(history)) = (is_inferred, self.network.history()) {
             reasons.push(match history.covered() {

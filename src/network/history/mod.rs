@@ -61,7 +61,7 @@ type Place = Option<(String, String)>;
 type Covered = (Timestamp, Timestamp);
 
 /// The documents of a history, read.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub struct HistoryDocuments {
     events: Vec<Event>,
     states: Vec<FullState>,
@@ -96,14 +96,13 @@ impl HistoryDocuments {
             self.add_value(name, value)?;
         }
         if let Some((first, last)) = complete {
-            self.has_trail = true;
-            self.add_covered(first, last);
+            self.add_complete(first, last);
         }
         Ok(())
     }
 
-    /// No call is missing in this time.
-    fn add_covered(&mut self, first: Timestamp, last: Timestamp) {
+    fn add_complete(&mut self, first: Timestamp, last: Timestamp) {
+        self.has_trail = true;
         for moment in [first, last] {
             widen(&mut self.trails, None, moment);
             self.cover(moment);

@@ -101,6 +101,19 @@ fn documents_in_memory_prove_as_far_as_they_are_said_to_be_complete() {
 }
 
 #[test]
+fn a_saved_snapshot_with_its_history_is_a_state_and_says_how_far_it_is_complete() {
+    let mut saved = snapshot(at(90));
+    saved["Events"] = json!([]);
+    saved["flowcheck"]["history"] =
+        json!({"complete_since": at(0).to_string(), "complete_until": at(90).to_string()});
+    let mut documents = HistoryDocuments::default();
+    documents.add(&[(PathBuf::from("saved.json"), saved)], None).expect("history");
+    let history = documents.with(&NetworkConfig::default());
+    assert!(proven(&history, 1, 2) && proven(&history, 80, 90) && !proven(&history, 80, 91));
+    assert_eq!(history.sources(), "cloudtrail");
+}
+
+#[test]
 fn nothing_added_is_a_complete_history_of_no_change() {
     let mut documents = HistoryDocuments::default();
     documents.add(&[], Some((at(0), at(95)))).expect("history");
