@@ -30,12 +30,8 @@ pub(super) struct RowTimes {
 
 impl RowTimes {
     /// Those of no rows.
-    pub(super) const NONE: Self = Self {
-        earliest_start: i64::MAX,
-        latest_start: i64::MIN,
-        latest_end: i64::MIN,
-        has_context: false,
-    };
+    pub(super) const NONE: Self =
+        Self { earliest_start: i64::MAX, latest_start: i64::MIN, latest_end: i64::MIN, has_context: false };
 
     /// Those of one row.
     pub(super) fn of(row: &AcceptedRow) -> Self {
