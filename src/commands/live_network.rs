@@ -7,16 +7,20 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::aws::{Action, Aws, AwsError};
-use crate::config::Diagnose;
+use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{InterfaceRef, Interfaces};
 use crate::net::Timestamp;
 use crate::network::NetworkConfig;
+use crate::network::history::{History, HistoryDocuments};
 
 /// The configuration, and where it is from.
 pub(super) struct Network {
     config: NetworkConfig,
     live: Option<Live>,
     origin: &'static str,
+    documents: HistoryDocuments,
+    /// Put together from the documents and the configuration; none where none was given.
+    history: Option<History>,
 }
 
 /// What was asked of EC2.
@@ -39,14 +43,41 @@ impl Network {
     pub(super) fn of_snapshots(config: &Diagnose) -> anyhow::Result<Self> {
         let origin = if config.snapshots.is_empty() { "none" } else { "snapshot" };
         let config = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
-        Ok(Self { config, live: None, origin })
+        Ok(Self { config, live: None, origin, documents: HistoryDocuments::default(), history: None })
+    }
+
+    /// With the history that was given, from files.
+    pub(super) fn with_history(mut self, config: &Diagnose) -> anyhow::Result<Self> {
+        let path = |source: &HistorySource| match source {
+            HistorySource::Path(path) => Some(path.clone()),
+            HistorySource::Live => None,
+        };
+        let paths: Vec<PathBuf> = config.history.iter().filter_map(path).collect();
+        self.documents = HistoryDocuments::load(&paths).context("cannot use the history")?;
+        self.rebuild();
+        Ok(self)
+    }
+
+    /// Puts the history together anew, after the configuration or the documents have changed.
+    fn rebuild(&mut self) {
+        self.history = (!self.documents.is_empty()).then(|| self.documents.with(&self.config));
+    }
+
+    pub(super) fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// To be asked of EC2 in these regions.
     pub(super) fn live(aws: Aws, regions: Vec<String>) -> Self {
         let asked = Asked::Vpcs(BTreeSet::new());
         let live = Live { aws, regions, asked, documents: Vec::new(), denied: Vec::new() };
-        Self { config: NetworkConfig::default(), live: Some(live), origin: "live" }
+        Self {
+            config: NetworkConfig::default(),
+            live: Some(live),
+            origin: "live",
+            documents: HistoryDocuments::default(),
+            history: None,
+        }
     }
 
     pub(super) fn config(&self) -> &NetworkConfig {
@@ -157,6 +188,7 @@ impl Network {
         }
         live.documents.append(&mut documents);
         self.config = NetworkConfig::from_documents(&live.documents).context("cannot use what EC2 says")?;
+        self.rebuild();
         Ok(true)
     }
 }

@@ -36,13 +36,14 @@ impl<'a> Session<'a> {
         let mut sources = Sources::new(config, stop);
         // Finding credentials can take a while: a login that is renewed, a role that is assumed.
         let network = before_anything_is_known(stop, last_words, || {
-            if config.live_network {
+            let network = if config.live_network {
                 let aws = sources.aws()?;
                 let regions = aws.regions().to_vec();
-                Ok(Network::live(aws, regions))
+                Network::live(aws, regions)
             } else {
-                Network::of_snapshots(config)
-            }
+                Network::of_snapshots(config)?
+            };
+            network.with_history(config)
         })?;
         let watch = Watch::new(&config.output);
         Ok(Self { config, stop: stop.clone(), sources, network, watch, last_words })
@@ -160,7 +161,7 @@ fn attribute(
     let span = &mut reading.correlated.span;
     *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);
-    let places = Places::new(&reading.correlated.interfaces, network.config());
+    let places = Places::over_time(&reading.correlated.interfaces, network.config(), network.history());
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;

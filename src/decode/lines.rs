@@ -60,8 +60,8 @@ pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
         let size = (fair + FAIR_SLACK).min(limits.chunk_bytes);
         let piece = if rest.len() <= size {
             rest
-        } else if let Some(last) =
-            memrchr(b'\n', &rest[..size]).or_else(|| memrchr(b'\n', &rest[..limits.chunk_bytes.min(rest.len())]))
+        } else if let Some(last) = memrchr(b'\n', &rest[..size])
+            .or_else(|| memrchr(b'\n', &rest[..limits.chunk_bytes.min(rest.len())]))
         {
             &rest[..=last]
         } else {

@@ -158,6 +158,9 @@ impl Material<'_> {
         }
         self.warn_of_missing_halves(&mut warnings);
         warnings.extend(self.network.config().warnings().iter().cloned());
+        warnings.extend(
+            self.network.history().into_iter().flat_map(|history| history.warnings().iter().cloned()),
+        );
         warnings
     }
 
@@ -173,7 +176,7 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
-        if self.network.origin() == "none" && correlated.rejected > 0 {
+        if self.network.origin() == "none" && self.network.history().is_none() && correlated.rejected > 0 {
             warnings.push(
                 "no network configuration: the rules behind the rejects are not known; give --snapshot with the \
                  output of `flowcheck snapshot` (or `aws ec2 describe-network-acls` and `describe-network-interfaces`), \
@@ -260,6 +263,15 @@ fn other_reason(key: &OtherKey<'_>) -> Option<String> {
         (Cause::NotNacl, "link_local") => "link-local, which no network ACL filters",
         (Cause::Undetermined, "no_network_acl") => "no network ACL known for the interface",
         (Cause::Undetermined, "direction_unknown") => "direction unknown",
+        (Cause::Undetermined, "change_in_window") => {
+            "a change of the network ACL lies within a minute of them"
+        }
+        (Cause::Undetermined, "unseen_change") => {
+            "the network ACL changed at a moment that the history does not hold"
+        }
+        (Cause::Undetermined, "entry_unknown") => {
+            "the history does not say what a rule held that existed then"
+        }
         (Cause::Undetermined, "icmp_type_unknown") => {
             "a rule tests the ICMP type, which flow logs do not carry"
         }

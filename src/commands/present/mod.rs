@@ -14,6 +14,7 @@ use crate::config::Diagnose;
 use crate::correlate::{Conversation, RejectedRecord, Span};
 use crate::nacl::NetworkAclEntry;
 use crate::net::TcpFlags;
+use crate::network::history::History;
 use crate::pipeline::Reading;
 use crate::report::view;
 
@@ -55,7 +56,7 @@ impl Material<'_> {
             network_config: view::NetworkConfigSummary {
                 origin: self.network.origin(),
                 captured_at: self.network.config().captured_at(),
-                history: "none",
+                history: self.network.history().map_or("none", History::sources),
                 network_acls: counts.network_acls,
                 interfaces: counts.interfaces,
             },
