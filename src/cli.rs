@@ -254,7 +254,9 @@ impl DiagnoseArgs {
             ));
         }
         if aws.no_sign_request && asks_history {
-            return Err(usage("--history live asks CloudTrail and AWS Config, which answer nobody who does not sign"));
+            return Err(usage(
+                "--history live asks CloudTrail and AWS Config, which answer nobody who does not sign",
+            ));
         }
         Ok(Diagnose {
             sources: self.sources,

@@ -54,7 +54,15 @@ impl Network {
     pub(super) fn of_snapshots(config: &Diagnose) -> anyhow::Result<Self> {
         let origin = if config.snapshots.is_empty() { "none" } else { "snapshot" };
         let config = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
-        Ok(Self { config, live: None, origin, documents: HistoryDocuments::default(), asked: None, limitations: Vec::new(), history: None })
+        Ok(Self {
+            config,
+            live: None,
+            origin,
+            documents: HistoryDocuments::default(),
+            asked: None,
+            limitations: Vec::new(),
+            history: None,
+        })
     }
 
     /// With the history that was given, from files.

@@ -2,6 +2,7 @@
 //! allow: the same parameters with a token, spans of seven days, pages of fifty and a hundred.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -676,10 +677,12 @@ fn outage(now: i64) -> String {
     let mut line = |ago: i64, port: u16, reply: &str, flags: u8| {
         let (start, end) = (now - ago, now - ago + 20);
         let place = "eni-0a subnet-1 vpc-1";
-        text.push_str(&format!(
+        let written = write!(
+            text,
             "5 {place} 10.0.1.5 203.0.113.7 {port} 443 6 4 240 {start} {end} ACCEPT OK 2 egress\n\
              5 {place} 203.0.113.7 10.0.1.5 443 {port} 6 4 240 {start} {end} {reply} OK {flags} ingress\n"
-        ));
+        );
+        written.expect("writing to memory");
     };
     line(2 * HOUR, 40_001, "ACCEPT", 18);
     line(HOUR + 600, 40_002, "ACCEPT", 18);

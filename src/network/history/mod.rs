@@ -61,7 +61,7 @@ type Place = Option<(String, String)>;
 type Covered = (Timestamp, Timestamp);
 
 /// The documents of a history, read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct HistoryDocuments {
     events: Vec<Event>,
     states: Vec<FullState>,
