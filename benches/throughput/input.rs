@@ -36,13 +36,12 @@ pub fn made(options: &Options, format: &str, records: u64, more: &[&str]) -> io:
         fs::remove_dir_all(&folder)?;
     }
     eprintln!("making {}", folder.display());
-    let mut command = match &options.load {
-        Some(path) => Command::new(path),
-        None => {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["run", "--release", "--quiet", "--example", "load", "--"]);
-            cargo
-        }
+    let mut command = if let Some(path) = &options.load {
+        Command::new(path)
+    } else {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["run", "--release", "--quiet", "--example", "load", "--"]);
+        cargo
     };
     command.arg(&folder).args(["--records", &records.to_string(), "--format", format]).args(more);
     let status = command.current_dir(repository()).status()?;

@@ -27,15 +27,15 @@ use options::{Options, Section};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.as_slice() {
-        [word, threads, folder] if word == floor::WORD => floor::work(threads, Path::new(folder)),
-        _ => match Options::parse(&arguments) {
-            Some(options) => measure(&options),
-            None => {
-                eprintln!("{}", options::USAGE);
-                return ExitCode::from(2);
-            }
-        },
+    let result = if let [word, threads, folder] = arguments.as_slice()
+        && word == floor::WORD
+    {
+        floor::work(threads, Path::new(folder))
+    } else if let Some(options) = Options::parse(&arguments) {
+        measure(&options)
+    } else {
+        eprintln!("{}", options::USAGE);
+        return ExitCode::from(2);
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

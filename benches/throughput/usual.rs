@@ -57,7 +57,7 @@ fn turns(
                 Err(error) => format!("{}: {error}", who.name),
             };
             if who.is_needed {
-                failed = Some(why);
+                failed.get_or_insert(why);
             } else {
                 missing.push(why);
             }

@@ -1,4 +1,4 @@
-//! Tools from PyPI, in an environment of their own under `target/bench-venv`. Refuses to know what they are for.
+//! Tools from the Python package index, in an environment of their own under `target/bench-venv`. Refuses to know what they are for.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

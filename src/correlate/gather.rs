@@ -375,10 +375,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Takes any other ordinary record, and remembers what it says of its interface.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the copy is made only here: the usual way keeps none in memory"
-    )]
+    // By value: the copy is made only here, and the usual way keeps none in memory.
     #[inline(never)]
     fn unfamiliar(&mut self, record: PlainRecord<'_>) {
         let record = &record;

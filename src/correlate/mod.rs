@@ -10,6 +10,7 @@
 mod accepted;
 mod conversation;
 mod correlator;
+mod decide;
 mod distinct;
 mod encoding;
 mod familiar;

@@ -203,5 +203,6 @@ fn who_called_cannot_draw_on_the_terminal() {
 #[test]
 fn live_is_a_word_and_not_a_path() {
     let scratch = Scratch::new();
-    diagnose(&scratch, &["live"], "json").expect(2, &["--history live"]);
+    let records = scratch.file("flow.log", RECORDS);
+    flowcheck(&[records.as_str(), "--history", "live", "--no-sign-request"]).expect(2, &["--history live"]);
 }

@@ -63,7 +63,8 @@ impl Material<'_> {
             .then(|| format!("some SKIPDATA intervals are not shown beside their findings; {advice}"));
         let no_room = correlated.not_kept_because.as_ref().map(|reason| {
             format!(
-                "{} records were counted but not paired, and copies were not looked for among {}, because waiting records                  took {limit} MiB of memory and no more room was in the temporary folder (TMPDIR): {reason}; {advice}",
+                "{} records were counted but not paired, and copies were not looked for among {}, because there was no \
+                 room in {limit} MiB of memory and the temporary folder (TMPDIR): {reason}; {advice}",
                 correlated.dropped_accepted + correlated.dropped_rejected,
                 correlated.unchecked
             )

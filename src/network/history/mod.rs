@@ -101,17 +101,19 @@ impl HistoryDocuments {
             self.add_value(name, value)?;
         }
         if let Some((first, last)) = complete {
-            self.has_trail = true;
-            self.add_covered(first, last);
+            self.add_complete(first, last);
         }
         Ok(())
     }
 
     /// No call is missing in this time.
-    fn add_covered(&mut self, first: Timestamp, last: Timestamp) {
-        self.complete.push((first, last));
-        self.cover(first);
-        self.cover(last);
+    fn add_complete(&mut self, first: Timestamp, last: Timestamp) {
+        self.has_trail = true;
+        if first <= last {
+            self.complete.push((first, last));
+            self.cover(first);
+            self.cover(last);
+        }
     }
 
     /// Whether nothing was given.

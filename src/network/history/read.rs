@@ -121,11 +121,7 @@ impl HistoryDocuments {
             }
         }
         if found {
-            // One object may hold the network as it was then as well.
-            if object.contains_key("NetworkAcls") {
-                self.add_snapshot(path, value)?;
-            }
-            self.add_complete(object);
+            self.add_rest(path, value)?;
             return Ok(true);
         }
         if object.contains_key("CloudTrailEvent") {
@@ -143,16 +139,21 @@ impl HistoryDocuments {
         Ok(true)
     }
 
-    /// What `flowcheck snapshot --history` says of the time in which no call is missing.
-    fn add_complete(&mut self, object: &Object) {
-        let history = object.get("flowcheck").and_then(|own| own.get("history"));
-        let moment = |key: &str| history?.get(key)?.as_str()?.parse::<Timestamp>().ok();
-        if let (Some(first), Some(last)) = (moment("complete_since"), moment("complete_until"))
-            && first <= last
-        {
-            self.has_trail = true;
-            self.add_covered(first, last);
+    /// What `flowcheck snapshot --history` writes beside events and items: the configuration itself, and the time of which
+    /// no change is missing.
+    fn add_rest(&mut self, path: &Path, value: &Value) -> Result<(), HistoryError> {
+        let has_snapshots = self.has_snapshots;
+        if value.get("NetworkAcls").is_some() {
+            self.add_snapshot(path, value)?;
+            // It is where the history was saved, and none of its sources.
+            self.has_snapshots = has_snapshots;
         }
+        let own = value.get("flowcheck").and_then(|own| own.get("history"));
+        let time = |member: &str| own?.get(member)?.as_str()?.parse::<Timestamp>().ok();
+        if let (Some(since), Some(until)) = (time("complete_since"), time("complete_until")) {
+            self.add_complete(since, until);
+        }
+        Ok(())
     }
 
     fn add_looked_up(&mut self, path: &Path, event: &Object) -> Result<(), HistoryError> {

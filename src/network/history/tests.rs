@@ -110,7 +110,7 @@ fn a_saved_snapshot_with_its_history_is_a_state_and_says_how_far_it_is_complete(
     documents.add(&[(PathBuf::from("saved.json"), saved)], None).expect("history");
     let history = documents.with(&NetworkConfig::default());
     assert!(proven(&history, 1, 2) && proven(&history, 80, 90) && !proven(&history, 80, 91));
-    assert_eq!(history.sources(), "cloudtrail+snapshots");
+    assert_eq!(history.sources(), "cloudtrail");
 }
 
 #[test]

@@ -66,14 +66,12 @@ impl LineReader {
         let mut at = 0;
         while at < text.len() {
             let length = (text.len() - at).min(WINDOW_BYTES);
-            let view = match at.checked_sub(BEFORE_BYTES).and_then(|from| text[from..].first_chunk()) {
-                Some(view) => view,
-                None => {
-                    // At both ends of a text some of what is around it is not there.
-                    scratch.view[BEFORE_BYTES..BEFORE_BYTES + length].copy_from_slice(&text[at..at + length]);
-                    &*scratch.view
-                }
-            };
+            let whole = at.checked_sub(BEFORE_BYTES).and_then(|from| text[from..].first_chunk());
+            let view = whole.unwrap_or_else(|| {
+                // At both ends of a text some of what is around it is not there.
+                scratch.view[BEFORE_BYTES..BEFORE_BYTES + length].copy_from_slice(&text[at..at + length]);
+                &*scratch.view
+            });
             scratch.separators.find(&view[BEFORE_BYTES..BEFORE_BYTES + length]);
             let lines = Lines { text: &text[at..at + length], view, separators: &scratch.separators };
             let (read, goes_on) = if layout == DEFAULT_LAYOUT {
@@ -158,6 +156,10 @@ pub(super) struct Scratch {
 }
 
 impl Default for Scratch {
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "made on the heap by the optimiser, once an object by anything else"
+    )]
     fn default() -> Self {
         Self { separators: Separators::new(), view: Box::new([0; VIEW_BYTES]) }
     }
