@@ -181,6 +181,18 @@ impl<'a> Gatherer<'a> {
         }
     }
 
+    /// Whether nothing was collected since the last batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Batch { counts, malformed, missing, foreign, interfaces, status, .. } = &self.batch;
+        *counts == Counts::default()
+            && malformed.is_empty()
+            && missing.is_empty()
+            && foreign.is_empty()
+            && interfaces.is_empty()
+            && status.is_empty()
+    }
+
     /// The rows so far; the next ones go into a new batch.
     pub fn take(&mut self) -> Batch {
         self.exchange(Batch::default())

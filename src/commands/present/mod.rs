@@ -67,7 +67,7 @@ impl Material<'_> {
                 complete: input.incomplete.is_empty(),
             },
             names: self.names(&findings, &other_rejects),
-            rows: self.rows(),
+            rows: if self.config.output.format.has_rows() { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
             notes: self.found.notes.clone(),
             input,
