@@ -1,21 +1,25 @@
 //! The table of rejected flows that accepted records probe, and the decision which of them are replies.
+//!
+//! Requests that were accepted on their way out stand in the same table: whatever belongs to their conversation finds
+//! them there. What becomes of them is decided in `silent`.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::accepted::WideRow;
 use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedPart};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
+use super::silent::RejectedNearby;
 use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
 
-/// A rejected record as a batch hands it over.
+/// A rejected record, or an accepted request whose answer is looked for, as a batch hands it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RejectedRow {
     pub(super) interface: InterfaceIndex,
@@ -24,15 +28,18 @@ pub(super) struct RejectedRow {
     pub(super) flow_direction: Option<Direction>,
     pub(super) record: RejectedRecord,
     pub(super) identity: u64,
+    pub(super) is_request: bool,
 }
 
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     hash: u64,
-    interface: InterfaceIndex,
-    flow: FiveTuple,
-    packet: FiveTuple,
+    pub(super) interface: InterfaceIndex,
+    pub(super) flow: FiveTuple,
+    pub(super) packet: FiveTuple,
+    /// These records are no rejects but requests that went out.
+    is_request: bool,
     /// The first rejected record that came; of a scan there is no other.
     first: Stored,
     more: Vec<Stored>,
@@ -40,22 +47,22 @@ pub(super) struct Entry {
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
     times: Option<Nearby>,
-    hits: Vec<Hit>,
+    pub(super) hits: Vec<Hit>,
 }
 
 /// A rejected record in the table.
 #[derive(Debug, Clone, Copy)]
-struct Stored {
+pub(super) struct Stored {
     identity: u64,
-    flow_direction: Option<Direction>,
-    record: RejectedRecord,
+    pub(super) flow_direction: Option<Direction>,
+    pub(super) record: RejectedRecord,
 }
 
 /// An accepted record of the same conversation, inside the match window of a rejected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hit {
-    row: WideRow,
-    relation: Relation,
+pub(super) struct Hit {
+    pub(super) row: WideRow,
+    pub(super) relation: Relation,
 }
 
 impl Hit {
@@ -70,13 +77,15 @@ impl Hit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Relation {
+pub(super) enum Relation {
     /// The other direction, on the same interface: the request.
     Reverse,
     /// The same direction, on the same interface: a reply that got through.
     Same,
-    /// The other direction, on another interface of the same host.
+    /// The other direction, on another interface: of the same host, and for requests of any.
     ReverseElsewhere,
+    /// The same direction, on another interface; for requests only.
+    SameElsewhere,
 }
 
 /// Rejected flows by conversation: both directions, on all interfaces, find the same place.
@@ -89,6 +98,8 @@ pub(super) struct RejectTable {
     filter: Vec<u64>,
     records: usize,
     hits: usize,
+    /// Entries that are requests.
+    requests: usize,
 }
 
 impl RejectTable {
@@ -109,7 +120,10 @@ impl RejectTable {
         // The same packets may pass an appliance's interface twice, in and out: the logged addresses tell.
         let found = self.table.find(hash, |at| {
             let entry = &self.entries[*at as usize];
-            entry.interface == row.interface && entry.packet == row.packet && entry.flow == row.flow
+            entry.is_request == row.is_request
+                && entry.interface == row.interface
+                && entry.packet == row.packet
+                && entry.flow == row.flow
         });
         if let Some(at) = found {
             let entry = &mut self.entries[*at as usize];
@@ -123,6 +137,7 @@ impl RejectTable {
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
+            is_request: row.is_request,
             first: stored,
             more: Vec::new(),
             last_end: end,
@@ -133,6 +148,7 @@ impl RejectTable {
 
     fn insert_entry(&mut self, entry: Entry) {
         let hash = entry.hash;
+        self.requests += usize::from(entry.is_request);
         self.entries.push(entry);
         self.index(self.entries.len() - 1);
         if self.filter.len() * 8 < self.table.len() {
@@ -191,7 +207,8 @@ impl RejectTable {
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
         for at in self.table.iter_hash(hash) {
             let entry = &mut self.entries[*at as usize];
-            let Some(relation) = entry.relation(row) else { continue };
+            let relation = if entry.is_request { entry.relation_to_request(row) } else { entry.relation(row) };
+            let Some(relation) = relation else { continue };
             let rejected = std::iter::once(&entry.first).chain(&entry.more);
             let times =
                 entry.times.get_or_insert_with(|| Nearby::new(rejected.map(|stored| stored.record.span)));
@@ -210,15 +227,18 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) -> bool {
-        let before = self.entries.len();
-        for entry in self.entries.extract_if(.., |entry| entry.last_end < horizon) {
-            self.records -= 1 + entry.more.len();
-            self.hits -= entry.hits.len();
-            entry.settle(match_window_seconds, interfaces, into);
-        }
-        if self.entries.len() == before {
+        let staying = self.conversations_that_stay(horizon);
+        let is_over = |entry: &mut Entry| entry.last_end < horizon && !staying.contains(&entry.hash);
+        let over: Vec<Entry> = self.entries.extract_if(.., is_over).collect();
+        if over.is_empty() {
             return false;
         }
+        for entry in &over {
+            self.records -= 1 + entry.more.len();
+            self.hits -= entry.hits.len();
+            self.requests -= usize::from(entry.is_request);
+        }
+        settle(over, match_window_seconds, interfaces, into);
         self.table.clear();
         (0..self.entries.len()).for_each(|at| self.index(at));
         self.rebuild_filter();
@@ -232,9 +252,21 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) {
-        for entry in self.entries {
-            entry.settle(match_window_seconds, interfaces, into);
+        settle(self.entries, match_window_seconds, interfaces, into);
+    }
+
+    /// Hashes of conversations of which a request is here and something is not over yet: what is rejected tells of the
+    /// request, so that all of them leave together.
+    fn conversations_that_stay(&self, horizon: Timestamp) -> HashSet<u64> {
+        if self.requests == 0 {
+            return HashSet::new();
         }
+        let requests = self.entries.iter().filter(|entry| entry.is_request).map(|entry| entry.hash);
+        let stays = |hash: &u64| {
+            let mut entries = self.table.iter_hash(*hash).map(|at| &self.entries[*at as usize]);
+            entries.any(|entry| entry.hash == *hash && entry.last_end >= horizon)
+        };
+        requests.filter(stays).collect()
     }
 
     /// Takes out everything, undecided.
@@ -266,6 +298,27 @@ impl RejectTable {
     }
 }
 
+/// Decides entries that leave; those of a conversation with a request leave together.
+fn settle(entries: Vec<Entry>, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
+    let mut rejected: HashMap<u64, Vec<RejectedNearby>> =
+        entries.iter().filter(|entry| entry.is_request).map(|entry| (entry.hash, Vec::new())).collect();
+    if !rejected.is_empty() {
+        for entry in entries.iter().filter(|entry| !entry.is_request) {
+            if let Some(known) = rejected.get_mut(&entry.hash) {
+                known.extend(entry.rows().map(|row| RejectedNearby::of(&row)));
+            }
+        }
+    }
+    for entry in entries {
+        if entry.is_request {
+            let rejected = rejected.get(&entry.hash).map_or(&[][..], Vec::as_slice);
+            entry.settle_request(rejected, match_window_seconds, interfaces, into);
+        } else {
+            entry.settle(match_window_seconds, interfaces, into);
+        }
+    }
+}
+
 fn mark(filter: &mut [u64], hash: u64) {
     let (word, bit) = filter_place(hash, filter.len());
     filter[word] |= bit;
@@ -287,6 +340,7 @@ impl Entry {
             flow_direction: stored.flow_direction,
             record: stored.record,
             identity: stored.identity,
+            is_request: self.is_request,
         })
     }
 
@@ -296,6 +350,24 @@ impl Entry {
         self.hits.sort_unstable_by_key(Hit::order);
         self.hits.dedup();
         self.hits.into_iter().map(|hit| hit.row)
+    }
+
+    /// What a row tells of a request. Requests themselves tell nothing of it that it does not say itself.
+    fn relation_to_request(&self, row: &WideRow) -> Option<Relation> {
+        let here = row.interface == self.interface;
+        if row.packet == self.packet {
+            let is_itself = here && row.is_request_out();
+            return (!is_itself).then_some(if here { Relation::Same } else { Relation::SameElsewhere });
+        }
+        let reverse = if here { Relation::Reverse } else { Relation::ReverseElsewhere };
+        (row.packet == self.packet.reversed()).then_some(reverse)
+    }
+
+    /// Takes out its records, each once, in time order.
+    pub(super) fn take_records(&mut self) -> Vec<Stored> {
+        let mut records = std::mem::take(&mut self.more);
+        records.push(self.first);
+        merge_copies(records)
     }
 
     fn relation(&self, row: &WideRow) -> Option<Relation> {
@@ -328,10 +400,7 @@ impl Entry {
         let around = Around::new(&hits);
         let mut replies: Vec<Stored> = Vec::new();
         let mut others: [Vec<Stored>; 3] = Default::default();
-        let mut rejected = std::mem::take(&mut self.more);
-        rejected.push(self.first);
-        let rejected = merge_copies(rejected);
-        for stored in rejected {
+        for stored in self.take_records() {
             match around.kind_of(&stored, is_tcp, match_window_seconds) {
                 None => replies.push(stored),
                 Some(kind) => others[kind as usize].push(stored),
@@ -399,7 +468,7 @@ fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
 }
 
 /// The same for accepted records: of one interface, one tuple, one window and one size.
-fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
+pub(super) fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_unstable_by_key(Hit::order);
     hits.dedup_by(|copy, kept| {
         let directions = (copy.row.flow_direction, kept.row.flow_direction);
@@ -413,14 +482,14 @@ fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+pub(super) fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
 }
 
-fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
+pub(super) fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
     match (a, b) {
         (Some(a), Some(b)) => Some(TcpFlags(a.0 | b.0)),
         (a, b) => a.or(b),
@@ -525,6 +594,7 @@ impl Draft {
                 }
                 add_evidence(&mut self.request_elsewhere, row, Some(row.interface), interfaces);
             }
+            Relation::SameElsewhere => return,
         }
         if row.tcp_flags.is_some_and(TcpFlags::is_closing) {
             self.closing_since = least(self.closing_since, Some(row.span.start));
@@ -577,7 +647,7 @@ fn add_evidence(
 }
 
 /// The sum of what is known; unknown only while nothing is.
-fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+pub(super) fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.saturating_add(b)),
         (a, b) => a.or(b),
