@@ -338,7 +338,7 @@ fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<Reje
     groups
 }
 
-fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
+pub(super) fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     let cause = match reason {
         RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
         RejectReason::EncryptionControls => Cause::EncryptionControls,
@@ -358,7 +358,7 @@ fn unknown_acl(fact: &MissingFact, places: &Places<'_>) -> Detail {
 }
 
 /// What the ACL in front of the interface says about a rejected packet.
-fn decide<'a>(
+pub(super) fn decide<'a>(
     packet: &FiveTuple,
     direction: Option<Direction>,
     place: &Place<'a>,

@@ -7,6 +7,7 @@ mod finding;
 mod fix;
 mod judge;
 mod place;
+mod silent;
 
 pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
 pub use fix::{Fixes, Flows, Proposal, Proposed};
@@ -14,6 +15,7 @@ pub use judge::{
     Cause, Confidence, Detail, Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others,
 };
 pub use place::{Place, Places};
+pub use silent::{Followed, NoReply, Silence, no_reply};
 
 #[cfg(test)]
 mod tests;

@@ -469,7 +469,8 @@ fn correlated(
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-    let Settled { mut conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } = settled;
+    let Settled { mut conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } =
+        settled;
     for conversation in &mut conversations {
         conversation.interface = new(conversation.interface);
         if let Some(request) = &mut conversation.request {

@@ -207,7 +207,8 @@ impl RejectTable {
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
         for at in self.table.iter_hash(hash) {
             let entry = &mut self.entries[*at as usize];
-            let relation = if entry.is_request { entry.relation_to_request(row) } else { entry.relation(row) };
+            let relation =
+                if entry.is_request { entry.relation_to_request(row) } else { entry.relation(row) };
             let Some(relation) = relation else { continue };
             let rejected = std::iter::once(&entry.first).chain(&entry.more);
             let times =

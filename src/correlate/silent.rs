@@ -14,7 +14,7 @@ use super::accepted::WideRow;
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::reject::{
-    Entry, Hit, Relation, RejectedRow, Stored, conversation_hash, either_flags, least, merge_hits,
+    Entry, Hit, RejectedRow, Relation, Stored, conversation_hash, either_flags, least, merge_hits,
     sum_of_known,
 };
 use super::settled::Settled;
@@ -126,9 +126,8 @@ impl Entry {
         for (span, sighting) in around.sightings {
             let first = drafts
                 .partition_point(|draft| span.start.seconds_since(draft.span.end) > match_window_seconds);
-            let near = |draft: &&mut SilentRequest| {
-                draft.span.start.seconds_since(span.end) <= match_window_seconds
-            };
+            let near =
+                |draft: &&mut SilentRequest| draft.span.start.seconds_since(span.end) <= match_window_seconds;
             for draft in drafts[first..].iter_mut().take_while(near) {
                 add_sighting(&mut draft.sightings, sighting, interfaces);
             }
@@ -166,8 +165,7 @@ impl Entry {
 
 /// Whether it is one still, now that all formats have said what they know of it.
 fn is_request(stored: &Stored) -> bool {
-    stored.record.tcp_flags == Some(TcpFlags::SYN_ALONE)
-        && stored.flow_direction != Some(Direction::Ingress)
+    stored.record.tcp_flags == Some(TcpFlags::SYN_ALONE) && stored.flow_direction != Some(Direction::Ingress)
 }
 
 impl Around {

@@ -3,6 +3,7 @@
 //! Every foreign text goes through `escape`, in a code block too.
 
 mod fix;
+mod silent;
 
 use std::io::{self, Write};
 
@@ -24,6 +25,7 @@ pub fn write_markdown(diagnosis: &Diagnosis, top: usize, out: &mut dyn Write) ->
         document.finding(at + 1, finding)?;
     }
     document.not_the_acl(&asides)?;
+    document.no_reply()?;
     document.other_rejects()?;
     document.input()?;
     document.notes()?;

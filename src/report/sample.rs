@@ -344,6 +344,8 @@ pub fn empty() -> Diagnosis {
             network_acls: 2,
             interfaces: 19,
         },
+        no_reply: None,
+        no_reply_unknown: None,
         input: InputSummary::default(),
         summary: Summary { complete: true, ..Summary::default() },
         findings: vec![],
