@@ -11,6 +11,7 @@ mod accepted;
 mod conversation;
 mod correlator;
 mod distinct;
+mod draft;
 mod encoding;
 mod familiar;
 mod gather;

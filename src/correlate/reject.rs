@@ -7,14 +7,15 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashSet, HashTable};
 
 use super::accepted::WideRow;
-use super::conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedPart};
+use super::conversation::{Conversation, RejectedRecord, UnpairedKind, UnpairedPart};
+use super::draft::{Draft, split_by_gap};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
-use super::silent::RejectedNearby;
+use super::silent::settle;
 use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
@@ -34,12 +35,12 @@ pub(super) struct RejectedRow {
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    hash: u64,
+    pub(super) hash: u64,
     pub(super) interface: InterfaceIndex,
     pub(super) flow: FiveTuple,
     pub(super) packet: FiveTuple,
     /// These records are no rejects but requests that went out.
-    is_request: bool,
+    pub(super) is_request: bool,
     /// The first rejected record that came; of a scan there is no other.
     first: Stored,
     more: Vec<Stored>,
@@ -299,27 +300,6 @@ impl RejectTable {
     }
 }
 
-/// Decides entries that leave; those of a conversation with a request leave together.
-fn settle(entries: Vec<Entry>, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
-    let mut rejected: HashMap<u64, Vec<RejectedNearby>> =
-        entries.iter().filter(|entry| entry.is_request).map(|entry| (entry.hash, Vec::new())).collect();
-    if !rejected.is_empty() {
-        for entry in entries.iter().filter(|entry| !entry.is_request) {
-            if let Some(known) = rejected.get_mut(&entry.hash) {
-                known.extend(entry.rows().map(|row| RejectedNearby::of(&row)));
-            }
-        }
-    }
-    for entry in entries {
-        if entry.is_request {
-            let rejected = rejected.get(&entry.hash).map_or(&[][..], Vec::as_slice);
-            entry.settle_request(rejected, match_window_seconds, interfaces, into);
-        } else {
-            entry.settle(match_window_seconds, interfaces, into);
-        }
-    }
-}
-
 fn mark(filter: &mut [u64], hash: u64) {
     let (word, bit) = filter_place(hash, filter.len());
     filter[word] |= bit;
@@ -353,17 +333,6 @@ impl Entry {
         self.hits.into_iter().map(|hit| hit.row)
     }
 
-    /// What a row tells of a request. Requests themselves tell nothing of it that it does not say itself.
-    fn relation_to_request(&self, row: &WideRow) -> Option<Relation> {
-        let here = row.interface == self.interface;
-        if row.packet == self.packet {
-            let is_itself = here && row.is_request_out();
-            return (!is_itself).then_some(if here { Relation::Same } else { Relation::SameElsewhere });
-        }
-        let reverse = if here { Relation::Reverse } else { Relation::ReverseElsewhere };
-        (row.packet == self.packet.reversed()).then_some(reverse)
-    }
-
     /// Takes out its records, each once, in time order.
     pub(super) fn take_records(&mut self) -> Vec<Stored> {
         let mut records = std::mem::take(&mut self.more);
@@ -388,7 +357,12 @@ impl Entry {
     }
 
     /// Decides record by record, then gathers the replies into conversations.
-    fn settle(mut self, match_window_seconds: i64, interfaces: &InterfaceTable, into: &mut Settled) {
+    pub(super) fn settle(
+        mut self,
+        match_window_seconds: i64,
+        interfaces: &InterfaceTable,
+        into: &mut Settled,
+    ) {
         let is_tcp = self.packet.protocol == Protocol::TCP;
         if self.hits.is_empty()
             && self.more.is_empty()
@@ -554,104 +528,6 @@ impl Around {
         }
         let this_side_is_the_requester = is_tcp && any(&self.this_side_began) && !any(&self.other_side_began);
         this_side_is_the_requester.then_some(UnpairedKind::RequestSide)
-    }
-}
-
-/// A conversation in the making.
-#[derive(Debug)]
-struct Draft {
-    rejected: Vec<RejectedRecord>,
-    span: Span,
-    flow_direction: Option<Direction>,
-    request: Option<RequestEvidence>,
-    request_elsewhere: Option<RequestEvidence>,
-    accepted_reply: Option<RequestEvidence>,
-    closing_since: Option<Timestamp>,
-    last_activity: Option<Timestamp>,
-}
-
-impl Draft {
-    fn new(first: &Stored) -> Self {
-        Self {
-            rejected: vec![first.record],
-            span: first.record.span,
-            flow_direction: first.flow_direction,
-            request: None,
-            request_elsewhere: None,
-            accepted_reply: None,
-            closing_since: None,
-            last_activity: None,
-        }
-    }
-
-    fn add(&mut self, hit: &Hit, interfaces: &InterfaceTable) {
-        let row = &hit.row;
-        match hit.relation {
-            Relation::Reverse => add_evidence(&mut self.request, row, None, interfaces),
-            Relation::Same => add_evidence(&mut self.accepted_reply, row, None, interfaces),
-            Relation::ReverseElsewhere => {
-                if row.flow_direction != self.flow_direction.map(Direction::opposite) {
-                    return;
-                }
-                add_evidence(&mut self.request_elsewhere, row, Some(row.interface), interfaces);
-            }
-            Relation::SameElsewhere => return,
-        }
-        if row.tcp_flags.is_some_and(TcpFlags::is_closing) {
-            self.closing_since = least(self.closing_since, Some(row.span.start));
-        }
-        if row.span.start <= self.span.start {
-            self.last_activity = self.last_activity.max(Some(row.span.end));
-        }
-    }
-}
-
-/// Cuts records in time order wherever more than the match window lies between two of them.
-fn split_by_gap(records: &[Stored], match_window_seconds: i64) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::new();
-    for stored in records {
-        match drafts.last_mut() {
-            Some(draft) if stored.record.span.gap(draft.span) <= match_window_seconds => {
-                draft.rejected.push(stored.record);
-                draft.span = draft.span.union(stored.record.span);
-                draft.flow_direction = least(draft.flow_direction, stored.flow_direction);
-            }
-            _ => drafts.push(Draft::new(stored)),
-        }
-    }
-    drafts
-}
-
-/// Adds an accepted record to a sum of them.
-fn add_evidence(
-    sum: &mut Option<RequestEvidence>,
-    row: &WideRow,
-    other_interface: Option<InterfaceIndex>,
-    interfaces: &InterfaceTable,
-) {
-    let known = sum.get_or_insert(RequestEvidence {
-        span: row.span,
-        packets: None,
-        bytes: None,
-        tcp_flags: None,
-        other_interface,
-    });
-    known.span = known.span.union(row.span);
-    known.packets = sum_of_known(known.packets, row.packets);
-    known.bytes = sum_of_known(known.bytes, row.bytes);
-    known.tcp_flags = either_flags(known.tcp_flags, row.tcp_flags);
-    // Of several the first by name: numbers depend on the order of input.
-    known.other_interface = match (known.other_interface, other_interface) {
-        (Some(a), Some(b)) => Some(if interfaces.name(b) < interfaces.name(a) { b } else { a }),
-        (a, b) => a.or(b),
-    };
-}
-
-/// The sum of what is known; unknown only while nothing is.
-pub(super) fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (a, b) => a.or(b),
     }
 }
 

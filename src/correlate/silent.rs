@@ -8,14 +8,15 @@
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::Span;
 use super::accepted::WideRow;
+use super::draft::sum_of_known;
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::reject::{
     Entry, Hit, RejectedRow, Relation, Stored, conversation_hash, either_flags, least, merge_hits,
-    sum_of_known,
 };
 use super::settled::Settled;
 use crate::net::{Direction, FiveTuple, TcpFlags};
@@ -93,6 +94,32 @@ impl RejectedNearby {
     }
 }
 
+/// Decides entries that leave; those of a conversation with a request leave together.
+pub(super) fn settle(
+    entries: Vec<Entry>,
+    match_window_seconds: i64,
+    interfaces: &InterfaceTable,
+    into: &mut Settled,
+) {
+    let mut rejected: HashMap<u64, Vec<RejectedNearby>> =
+        entries.iter().filter(|entry| entry.is_request).map(|entry| (entry.hash, Vec::new())).collect();
+    if !rejected.is_empty() {
+        for entry in entries.iter().filter(|entry| !entry.is_request) {
+            if let Some(known) = rejected.get_mut(&entry.hash) {
+                known.extend(entry.rows().map(|row| RejectedNearby::of(&row)));
+            }
+        }
+    }
+    for entry in entries {
+        if entry.is_request {
+            let rejected = rejected.get(&entry.hash).map_or(&[][..], Vec::as_slice);
+            entry.settle_request(rejected, match_window_seconds, interfaces, into);
+        } else {
+            entry.settle(match_window_seconds, interfaces, into);
+        }
+    }
+}
+
 /// What is around the requests of one entry.
 #[derive(Default)]
 struct Around {
@@ -102,6 +129,17 @@ struct Around {
 }
 
 impl Entry {
+    /// What a row tells of a request. Requests themselves tell nothing of it that it does not say itself.
+    pub(super) fn relation_to_request(&self, row: &WideRow) -> Option<Relation> {
+        let here = row.interface == self.interface;
+        if row.packet == self.packet {
+            let is_itself = here && row.is_request_out();
+            return (!is_itself).then_some(if here { Relation::Same } else { Relation::SameElsewhere });
+        }
+        let reverse = if here { Relation::Reverse } else { Relation::ReverseElsewhere };
+        (row.packet == self.packet.reversed()).then_some(reverse)
+    }
+
     /// Decides which of its requests got no answer. `rejected` are the rejected records of the same conversation.
     pub(super) fn settle_request(
         mut self,

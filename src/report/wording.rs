@@ -56,12 +56,12 @@ pub struct FlowWords {
     pub packets: String,
 }
 
-/// `41 requests (120 packets) got no answer and no reject`.
+/// `41 requests (120 packets) went out and nothing came back, neither accepted nor rejected`.
 #[must_use]
 pub fn silent_total(silent: &NoReply) -> String {
     let (conversations, packets) =
         (counted(silent.conversations, "request"), counted(silent.packets, "packet"));
-    format!("{conversations} ({packets}) got no answer and no reject")
+    format!("{conversations} ({packets}) went out and nothing came back, neither accepted nor rejected")
 }
 
 impl<'a> Wording<'a> {

@@ -17,7 +17,7 @@ impl Document<'_> {
             return Ok(());
         }
         writeln!(self.out, "\n## Requests without a reply\n")?;
-        writeln!(self.out, "{}. That is no proof of a network ACL.\n", silent_total(silent))?;
+        writeln!(self.out, "{}. They are not among the rejected replies.\n", silent_total(silent))?;
         writeln!(self.out, "| conversations | from | to | when | what is left |\n|--:|---|---|---|---|")?;
         for group in silent.groups.iter().take(ROWS) {
             let to = endpoint(&group.dstaddr, group.service.port, group.service.protocol);

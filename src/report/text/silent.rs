@@ -30,8 +30,8 @@ impl Sheet<'_> {
         self.page.gap()?;
         let line = Flow::new(Text::default(), 2)
             .then("", Text::new(Tone::Strong, "no reply"))
-            .then("  ", Text::plain(&silent_total(silent)))
-            .then("  ", Text::new(Tone::Faint, "not proof of a network ACL"));
+            .then(" ", Text::blank(0))
+            .words(Tone::Plain, &silent_total(silent));
         self.page.flow(&line)?;
         let shown = if self.style.verbose { silent.groups.len() } else { GROUPS };
         let groups = silent.groups.iter().take(shown);
@@ -60,7 +60,7 @@ impl Sheet<'_> {
             .then(" ", Text::plain("→"))
             .then(" ", Text::plain(&to))
             .then("  ", Text::plain(&self.wording.calendar.span(group.first_seen, group.last_seen)))
-            .then("  ", Text::blank(0))
+            .then(" ", Text::blank(0))
             .words(Tone::Faint, &group.detail);
         self.page.flow(&line)
     }
