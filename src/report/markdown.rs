@@ -475,6 +475,21 @@ mod tests {
     }
 
     #[test]
+    fn requests_without_an_answer_have_a_table() {
+        let text = written(&sample::silent());
+        let (_, section) = text.split_once("## Requests without a reply").expect("a section");
+        let (section, _) = section.split_once("\n## ").expect("another one");
+        assert_snapshot!(section.trim(), @r"
+        1 042 requests (3 126 packets) went out and nothing came back, neither accepted nor rejected. They are not among the rejected replies.
+
+        | conversations | from | to | when | what is left |
+        |--:|---|---|---|---|
+        | 1 041 | `eni-0a1b2c3d4e5f60700` (Lambda checkout) | `203.0.113.7:443` | 14:01:00–14:05:00 | eni-0a1b2c3d4e5f60701 dropped them |
+        | 1 | `eni-0a1b2c3d4e5f60702` | `203.0.113.7:443` | 14:01:00–14:05:00 | no other interface here recorded them |
+        ");
+    }
+
+    #[test]
     fn hostile_text_is_neither_markup_nor_a_table_cell() {
         let text = written(&sample::hostile());
         assert!(!text.contains("<script") && !text.contains("<b>") && !text.contains("http://"), "{text}");

@@ -174,10 +174,13 @@ fn a_request_without_anything_is_silent_and_an_answer_a_minute_later_is_one() {
 fn what_is_rejected_and_forgotten_early_still_tells_of_a_request() {
     let request = tcp("10.0.0.1", 64214, "192.0.2.9", 443);
     let rejected = Rec { flags: Some(18), ..Rec::reject(request.reversed(), 0, 10) };
-    let batches = [vec![rejected], vec![syn(request, 100)], vec![syn(request, 200)], vec![syn(request, 900)]];
-    let promises = [None, Some(100), Some(200), Some(900)];
+    // When nothing before 430 can come any more, the reject is over, and the requests are not.
+    let starts = [100, 260, 370, 430, 1500];
+    let batches: Vec<_> =
+        std::iter::once(vec![rejected]).chain(starts.map(|start| vec![syn(request, start)])).collect();
+    let promises: Vec<_> = std::iter::once(None).chain(starts.map(Some)).collect();
     let joined = join(&batches, &Selection::default(), &promises).expect("the promises are kept");
-    assert_eq!(joined.silent.iter().map(|one| one.span.start.0).collect::<Vec<_>>(), [900]);
+    assert_eq!(joined.silent.iter().map(|one| one.span.start.0).collect::<Vec<_>>(), [1500]);
 }
 
 #[test]
