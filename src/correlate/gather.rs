@@ -3,7 +3,7 @@
 //! Runs on every core at once, each chunk by itself; what needs the whole picture is left to the correlator.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -371,13 +371,13 @@ impl<'a> Gatherer<'a> {
         });
     }
 
-    /// The same for the row taken last; `addresses` are those that its record has as source and destination.
+    /// The same for the row taken last, whose record has these addresses.
     #[cold]
     #[inline(never)]
-    fn last_may_be_request(&mut self, addresses: u64, identity: u64) {
+    fn last_may_be_request(&mut self, srcaddr: u32, dstaddr: u32, identity: u64) {
         let Some(row) = self.batch.accepted.last().map(AcceptedRow::widen) else { return };
-        let [a, b, c, d, e, f, g, h] = addresses.to_be_bytes();
-        let flow = FiveTuple { srcaddr: [a, b, c, d].into(), dstaddr: [e, f, g, h].into(), ..row.packet };
+        let (srcaddr, dstaddr) = (Ipv4Addr::from(srcaddr).into(), Ipv4Addr::from(dstaddr).into());
+        let flow = FiveTuple { srcaddr, dstaddr, ..row.packet };
         self.request(&row, flow, identity);
     }
 
@@ -409,7 +409,7 @@ impl<'a> Gatherer<'a> {
         let identity = hasher.finish();
         self.batch.accepted_identities.push(identity);
         if record.tcp_flags == Some(TcpFlags::SYN_ALONE) {
-            self.last_may_be_request(addresses, identity);
+            self.last_may_be_request(record.srcaddr, record.dstaddr, identity);
         }
         self.usual.earliest_start = self.usual.earliest_start.min(start);
         self.usual.latest_start = self.usual.latest_start.max(start);

@@ -210,12 +210,11 @@ impl Around {
     fn accepted(&mut self, hit: &Hit, sent: &mut [Stored]) {
         let row = &hit.row;
         match hit.relation {
-            Relation::Reverse => self.heard.push(row.span),
             // What left another interface has not come back. Without a direction it may have.
             Relation::ReverseElsewhere if row.flow_direction == Some(Direction::Egress) => {
                 self.sighting(row, SightingKind::Answered);
             }
-            Relation::ReverseElsewhere => self.heard.push(row.span),
+            Relation::Reverse | Relation::ReverseElsewhere => self.heard.push(row.span),
             Relation::SameElsewhere => self.sighting(row, SightingKind::Accepted),
             Relation::Same => {
                 let Some(copy) = copy_of(row, sent) else {

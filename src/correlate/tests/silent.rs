@@ -191,7 +191,9 @@ fn of_too_many_silent_requests_the_same_ones_stay_in_any_order() {
         let mut correlator = Correlator::bounded(options, bounds);
         let selection = Selection::default();
         let mut gatherer = Gatherer::new(&selection, WINDOW);
-        records.iter().for_each(|record| gatherer.record(&record.record()));
+        for record in records {
+            gatherer.record(&record.record());
+        }
         correlator.absorb(&mut gatherer.take()).expect("first batch");
         correlator.finish()
     };
