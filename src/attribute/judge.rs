@@ -204,7 +204,7 @@ fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<Reje
     groups
 }
 
-fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
+pub(super) fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     let cause = match reason {
         RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
         RejectReason::EncryptionControls => Cause::EncryptionControls,
@@ -383,7 +383,7 @@ pub fn judge_unpaired<'a>(
 }
 
 /// What the log or the ACL of their own time says of the records of a flow, those together of which it says the same.
-fn for_each_moment<'a>(
+pub(super) fn for_each_moment<'a>(
     reject: &UnpairedReject,
     direction: Option<Direction>,
     is_reply: bool,

@@ -9,6 +9,7 @@ mod fix;
 mod judge;
 mod moment;
 mod place;
+mod silent;
 
 pub use cause::{Cause, Confidence, Detail};
 pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
@@ -16,6 +17,7 @@ pub use fix::{Fixes, Flows, Proposal, Proposed};
 pub use judge::{Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others};
 pub use moment::{ChangeSeen, Episode, Part};
 pub use place::{Place, Places};
+pub use silent::{Followed, NoReply, Silence, no_reply};
 
 #[cfg(test)]
 mod tests;

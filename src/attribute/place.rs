@@ -176,6 +176,20 @@ fn place<'a>(logged: InterfaceRef<'a>, config: &'a NetworkConfig) -> Place<'a> {
 }
 
 impl Place<'_> {
+    /// Whether an address is the interface's own, as far as the snapshot or its records show it.
+    #[must_use]
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.known.is_some_and(|known| known.addresses.contains(&address))
+            || self.logged.own_address.address(address) == Some(address)
+    }
+
+    /// Whether packets of others cross the interface on their way: that of a transit gateway or of an endpoint for
+    /// appliances.
+    #[must_use]
+    pub fn passes_packets_on(&self) -> bool {
+        self.known.is_some_and(passes_packets_on)
+    }
+
     /// Which way a packet of this flow crossed the interface: by `flow-direction`, else by the interface's addresses
     /// in the snapshot, else by the address common to its records, else by its subnet's CIDRs. `None` when none of
     /// them tells; ports never do.

@@ -10,7 +10,9 @@ use super::present;
 use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
-use crate::attribute::{Fixes, Places, findings, judge_conversations, judge_unpaired, visit_others};
+use crate::attribute::{
+    Fixes, Places, findings, judge_conversations, judge_unpaired, no_reply, visit_others,
+};
 use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
@@ -166,6 +168,7 @@ fn attribute(
     window: Window,
     mut reading: Reading,
 ) -> Diagnosis {
+    let last_read = reading.correlated.span.map(|span| span.end).unwrap_or_default();
     let span = &mut reading.correlated.span;
     *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);
@@ -190,6 +193,7 @@ fn attribute(
             visit_others(&reading.correlated.unpaired, reject_only, &places, |other| fixes.meet(other));
         note_unread(&mut reading.incomplete, read);
     }
+    let no_reply = no_reply(&reading.correlated, last_read, config.match_window_seconds, &places);
     present::Material {
         config,
         window,
@@ -201,6 +205,7 @@ fn attribute(
         judged,
         findings,
         fixes,
+        no_reply,
         others: unpaired.others.rows(),
     }
     .diagnosis()

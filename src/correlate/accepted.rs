@@ -1,6 +1,7 @@
 //! Accepted records as they wait: 32 bytes for what is ordinary, a wider row for IPv6 and large numbers.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 
 use super::Span;
 use super::interface::InterfaceIndex;
@@ -84,7 +85,29 @@ impl PlainRow<'_, '_> {
     }
 }
 
+/// What a SYN takes, headers and all: 20 or 40 bytes of IP, 20 of TCP, and options.
+const SYN_BYTES: RangeInclusive<u64> = 40..=80;
+
 impl WideRow {
+    /// SYNs and nothing else, as far as a record can show it: ACKs and data leave no flag, but the SYNs of one
+    /// connection are all of one size, and small.
+    #[must_use]
+    pub fn is_syn_alone(&self) -> bool {
+        let (Some(packets), Some(bytes)) = (self.packets, self.bytes) else { return false };
+        self.packet.protocol == Protocol::TCP
+            && self.tcp_flags == Some(TcpFlags::SYN_ALONE)
+            && packets > 0
+            && bytes.is_multiple_of(packets)
+            && SYN_BYTES.contains(&(bytes / packets))
+    }
+
+    /// Whether this is a request that may have gone out and that counts. Where the record has no direction, that is
+    /// asked when everything is known of its interface.
+    #[must_use]
+    pub fn is_request_out(&self) -> bool {
+        !self.context && self.flow_direction != Some(Direction::Ingress) && self.is_syn_alone()
+    }
+
     /// The same row in 32 bytes, if it fits.
     #[inline]
     #[must_use]

@@ -9,8 +9,9 @@ use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
 use super::overflow::{PARTITIONS, Quota};
-use super::reject::RejectTable;
+use super::reject::{RejectTable, RejectedRow};
 use super::settled::Settled;
+use super::silent::SilentRequest;
 use super::spill::{Lost, Spilled, Until};
 use super::unpaired::UnpairedRejects;
 use super::waiting::{Run, Waiting};
@@ -57,6 +58,8 @@ pub(super) struct Bounds {
     pub(super) interfaces: usize,
     /// Bytes of memory for rejects that are no replies.
     pub(super) unpaired: usize,
+    /// Bytes of memory for requests without an answer; beyond them some are only counted.
+    pub(super) silent: usize,
     /// Bytes of memory for emptied lists that are to be filled again.
     pub(super) spare: usize,
     /// Bytes of memory for rows on their way to a temporary file.
@@ -75,6 +78,7 @@ impl Bounds {
             conversations: memory.max(LEAST_MEMORY),
             interfaces: (memory / 2).max(LEAST_MEMORY),
             unpaired: (memory / 8).max(LEAST_BUFFERS),
+            silent: (memory / 16).max(LEAST_BUFFERS),
             spare: memory / 16,
             buffers: (memory / 16).max(LEAST_BUFFERS),
             disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
@@ -125,6 +129,8 @@ struct Totals {
     unchecked: u64,
     not_kept_because: Option<String>,
     span: Option<Span>,
+    /// Whether a record or a format says TCP flags.
+    has_tcp_flags: bool,
 }
 
 /// The result of the join.
@@ -134,6 +140,15 @@ pub struct Correlated {
     pub conversations: Vec<Conversation>,
     /// Rejects that are no replies.
     pub unpaired: UnpairedRejects,
+    /// Requests that were accepted and got neither an answer nor a reject, in an order that depends on nothing but their
+    /// contents. Only TCP flags tell, and an answer may come after the last record.
+    pub silent: Vec<SilentRequest>,
+    /// Such requests left out of `silent`, which take more than their part of the memory limit.
+    pub cut_silent: u64,
+    /// Requests whose answer was not looked for: neither memory nor disk had room.
+    pub dropped_requests: u64,
+    /// Whether a record or a format says TCP flags.
+    pub has_tcp_flags: bool,
     /// By [`InterfaceIndex`].
     pub interfaces: Interfaces,
     /// `SKIPDATA` intervals by interface, in time order.
@@ -181,7 +196,7 @@ impl Correlator {
         Self {
             options,
             bounds,
-            settled: Settled::new(bounds.conversations, bounds.unpaired, &quota),
+            settled: Settled::new(bounds.conversations, bounds.unpaired, bounds.silent, &quota),
             quota,
             interfaces: InterfaceTable::default(),
             numbers: Vec::new(),
@@ -229,6 +244,14 @@ impl Correlator {
                 self.rejects.insert(&row);
             }
         }
+        for row in batch.requests.drain(..) {
+            // Where there is no room for its interface, it is lost as the accepted record that it is.
+            match interfaces[row.interface.0 as usize] {
+                NOWHERE => {}
+                interface => self.rejects.insert(&RejectedRow { interface, ..row }),
+            }
+        }
+        self.totals.has_tcp_flags |= batch.has_tcp_flags;
         if !has_room {
             self.quota.refuse(&format_args!("more than {} interfaces", self.interfaces.len()));
         }
@@ -454,7 +477,8 @@ fn correlated(
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-    let Settled { mut conversations, mut unpaired, skip_data, lost, cut, highest_span_rank, .. } = settled;
+    let Settled { mut conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } =
+        settled;
     for conversation in &mut conversations {
         conversation.interface = new(conversation.interface);
         if let Some(request) = &mut conversation.request {
@@ -464,11 +488,16 @@ fn correlated(
     conversations.sort_unstable_by(|a, b| {
         (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
     });
+    let (silent, cut_silent) = silent.in_order(&new);
     let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
     unpaired.renumber(renumbered);
     Correlated {
         conversations,
         unpaired,
+        silent,
+        cut_silent,
+        dropped_requests: totals.lost.requests + lost.requests,
+        has_tcp_flags: totals.has_tcp_flags,
         skip_data,
         accepted: distinct.of(Class::Accepted) + totals.counts.unpairable_accepted,
         rejected: distinct.of(Class::Rejected) + totals.counts.unpairable_rejected,

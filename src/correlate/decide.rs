@@ -30,10 +30,7 @@ impl Entry {
         let around = Around::new(&hits);
         let mut replies: Vec<Stored> = Vec::new();
         let mut others: [Vec<Stored>; 3] = Default::default();
-        let mut rejected = std::mem::take(&mut self.more);
-        rejected.push(self.first);
-        let rejected = merge_copies(rejected);
-        for stored in rejected {
+        for stored in self.take_records() {
             match around.kind_of(&stored, is_tcp, match_window_seconds) {
                 None => replies.push(stored),
                 Some(kind) => others[kind as usize].push(stored),
@@ -85,7 +82,7 @@ impl Entry {
 }
 
 /// What formats say differently of one record is put together. The result is in time order.
-fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
+pub(super) fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
     rejected.sort_unstable_by_key(|stored| stored.identity);
     rejected.dedup_by(|copy, kept| {
         if copy.identity != kept.identity {
@@ -101,7 +98,7 @@ fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
 }
 
 /// The same for accepted records: of one interface, one tuple, one window and one size.
-fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
+pub(super) fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_unstable_by_key(Hit::order);
     hits.dedup_by(|copy, kept| {
         let directions = (copy.row.flow_direction, kept.row.flow_direction);
@@ -115,14 +112,14 @@ fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+pub(super) fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
 }
 
-fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
+pub(super) fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
     match (a, b) {
         (Some(a), Some(b)) => Some(TcpFlags(a.0 | b.0)),
         (a, b) => a.or(b),
@@ -221,6 +218,7 @@ impl Draft {
         match hit.relation {
             Relation::Reverse => add_evidence(&mut self.request, row, None, interfaces),
             Relation::Same => add_evidence(&mut self.accepted_reply, row, None, interfaces),
+            Relation::SameElsewhere => return,
             Relation::ReverseElsewhere => {
                 if row.flow_direction != self.flow_direction.map(Direction::opposite) {
                     return;
@@ -279,7 +277,7 @@ fn add_evidence(
 }
 
 /// The sum of what is known; unknown only while nothing is.
-fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+pub(super) fn sum_of_known(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.saturating_add(b)),
         (a, b) => a.or(b),

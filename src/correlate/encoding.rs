@@ -19,6 +19,8 @@ const EGRESS: u8 = 2;
 /// The logged addresses are not those of the packet.
 const HAS_FLOW: u8 = 4;
 const CONTEXT: u8 = 8;
+/// Of what is otherwise a rejected row.
+const IS_REQUEST: u8 = 8;
 /// Two bits.
 const KIND: u8 = 16;
 
@@ -47,7 +49,8 @@ pub(super) fn put_row(out: &mut Vec<u8>, row: &WideRow) {
 
 /// Appends a rejected row.
 pub(super) fn put_rejected(out: &mut Vec<u8>, row: &RejectedRow) {
-    out.push(of_direction(row.flow_direction) | has_flow(&row.flow, &row.packet));
+    let is_request = if row.is_request { IS_REQUEST } else { 0 };
+    out.push(of_direction(row.flow_direction) | has_flow(&row.flow, &row.packet) | is_request);
     out.extend(row.interface.0.to_le_bytes());
     put_flows(out, &row.flow, &row.packet);
     put_record(out, &row.record);
@@ -177,7 +180,15 @@ impl Encoded<'_> {
         let (flow, packet) = self.flows(head)?;
         let record = self.record()?;
         let identity = u64::from_le_bytes(self.array()?);
-        Some(RejectedRow { interface, flow, packet, flow_direction: direction(head), record, identity })
+        Some(RejectedRow {
+            interface,
+            flow,
+            packet,
+            flow_direction: direction(head),
+            record,
+            identity,
+            is_request: head & IS_REQUEST != 0,
+        })
     }
 
     /// The next rejects that are no replies.
@@ -388,7 +399,8 @@ mod tests {
                 interface, packet, span: record.span, packets: record.packets, bytes: record.bytes,
                 tcp_flags: record.tcp_flags, flow_direction, context,
             };
-            let rejected = RejectedRow { interface, flow, packet, flow_direction, record, identity };
+            let rejected =
+                RejectedRow { interface, flow, packet, flow_direction, record, identity, is_request: context };
             let kind = [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited][kind];
             let unpaired = UnpairedReject { interface, flow, packet, flow_direction, kind, rejected: records };
             let mut out = Vec::new();

@@ -3,7 +3,7 @@
 //! Runs on every core at once, each chunk by itself; what needs the whole picture is left to the correlator.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -16,7 +16,7 @@ use super::reject::RejectedRow;
 use super::selection::Selection;
 use super::waiting::RowTimes;
 use super::{Span, Timestamp};
-use crate::net::FiveTuple;
+use crate::net::{FiveTuple, TcpFlags};
 use crate::record::{
     Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, PlainRecord, Problem, Sink,
 };
@@ -99,6 +99,10 @@ pub struct Batch {
     pub(super) accepted_identities: Vec<u64>,
     pub(super) wide: Vec<(WideRow, u64)>,
     pub(super) rejected: Vec<RejectedRow>,
+    /// Those of the accepted records that are requests whose answer is looked for.
+    pub(super) requests: Vec<RejectedRow>,
+    /// Whether a record or a format says TCP flags.
+    pub(super) has_tcp_flags: bool,
     pub(super) status: Vec<StatusRow>,
     /// When the rows in `accepted` were; `None` until it is known.
     pub(super) row_times: Option<RowTimes>,
@@ -117,7 +121,7 @@ impl Batch {
             + self.accepted.capacity() * size_of::<AcceptedRow>()
             + self.accepted_identities.capacity() * size_of::<u64>()
             + self.wide.capacity() * size_of::<(WideRow, u64)>()
-            + self.rejected.capacity() * size_of::<RejectedRow>()
+            + (self.rejected.capacity() + self.requests.capacity()) * size_of::<RejectedRow>()
             + self.status.capacity() * size_of::<StatusRow>()
     }
 
@@ -134,6 +138,8 @@ impl Batch {
         accepted_identities.clear();
         self.wide.clear();
         self.rejected.clear();
+        self.requests.clear();
+        self.has_tcp_flags = false;
         self.status.clear();
         self.row_times = None;
         self.earliest_start = None;
@@ -307,6 +313,7 @@ impl<'a> Gatherer<'a> {
             self.unpairable(record, rejected);
             return;
         };
+        self.batch.has_tcp_flags |= record.tcp_flags.is_some();
         let at = interface.0 as usize;
         if record.interface_id.is_some() {
             // A regional NAT gateway is no interface: no address is common to its records.
@@ -335,23 +342,55 @@ impl<'a> Gatherer<'a> {
                 flow_direction: record.flow_direction,
                 record: rejected_record(record, span),
                 identity,
+                is_request: false,
             };
             self.batch.rejected.push(row);
             return;
         }
-        self.accepted(
-            WideRow {
-                interface,
-                packet,
-                span,
-                packets: record.packets,
-                bytes: record.bytes,
-                tcp_flags: record.tcp_flags,
-                flow_direction: record.flow_direction,
-                context,
+        let row = WideRow {
+            interface,
+            packet,
+            span,
+            packets: record.packets,
+            bytes: record.bytes,
+            tcp_flags: record.tcp_flags,
+            flow_direction: record.flow_direction,
+            context,
+        };
+        self.request(&row, flow, identity);
+        self.accepted(row, identity);
+    }
+
+    /// Takes note of a request that goes out, beside the accepted row that it is.
+    fn request(&mut self, row: &WideRow, flow: FiveTuple, identity: u64) {
+        if !row.is_request_out() {
+            return;
+        }
+        self.batch.requests.push(RejectedRow {
+            interface: row.interface,
+            flow,
+            packet: row.packet,
+            flow_direction: row.flow_direction,
+            record: RejectedRecord {
+                span: row.span,
+                packets: row.packets,
+                bytes: row.bytes,
+                tcp_flags: row.tcp_flags,
+                reject_reason: None,
             },
             identity,
-        );
+            is_request: true,
+        });
+    }
+
+    /// The same for the row taken last, whose record has these addresses.
+    #[cold]
+    #[inline(never)]
+    fn last_may_be_request(&mut self, srcaddr: u32, dstaddr: u32, identity: u64) {
+        let Some(row) = self.batch.accepted.last().map(AcceptedRow::widen) else { return };
+        let (srcaddr, dstaddr) = (Ipv4Addr::from(srcaddr).into(), Ipv4Addr::from(dstaddr).into());
+        let flow = FiveTuple { srcaddr, dstaddr, ..row.packet };
+        self.request(&row, flow, identity);
     }
 
     /// Takes an accepted record that counts, of an interface about which it says nothing new; `false` for any other.
@@ -379,7 +418,11 @@ impl<'a> Gatherer<'a> {
         let row = PlainRow { record, interface, addresses: (source, destination) };
         let Some(row) = row.compact() else { return false };
         self.batch.accepted.push(row);
-        self.batch.accepted_identities.push(hasher.finish());
+        let identity = hasher.finish();
+        self.batch.accepted_identities.push(identity);
+        if record.tcp_flags == Some(TcpFlags::SYN_ALONE) {
+            self.last_may_be_request(record.srcaddr, record.dstaddr, identity);
+        }
         self.usual.earliest_start = self.usual.earliest_start.min(start);
         self.usual.latest_start = self.usual.latest_start.max(start);
         self.usual.latest_end = self.usual.latest_end.max(end);
@@ -581,6 +624,7 @@ impl Sink for Gatherer<'_> {
         if format.is_transit_gateway() {
             return;
         }
+        self.batch.has_tcp_flags |= format.has_tcp_flags();
         for missing in format.missing().into_iter().chain(format.missing_packet_addresses()) {
             if !self.batch.missing.contains(&missing) {
                 self.batch.missing.push(missing);

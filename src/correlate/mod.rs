@@ -23,6 +23,7 @@ mod overflow;
 mod reject;
 mod selection;
 mod settled;
+mod silent;
 mod spare;
 mod spill;
 mod unpaired;
@@ -37,6 +38,7 @@ pub use gather::{Batch, Counts, Gatherer, MalformedLine};
 pub use interface::{Interface, InterfaceIndex, InterfaceRef, Interfaces, OwnAddress};
 pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};
 pub use settled::CONVERSATION_BYTES;
+pub use silent::{Sighting, SightingKind, SilentRequest};
 pub use unpaired::UnpairedRejects;
 
 /// The capture window of a record: first and last second in which its packets were seen.

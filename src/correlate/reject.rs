@@ -1,21 +1,26 @@
 //! The table of rejected flows that accepted records probe.
+//!
+//! Requests that were accepted on their way out stand in the same table: whatever belongs to their conversation finds
+//! them there. What becomes of them is decided in `silent`.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 
 use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
+use super::decide::merge_copies;
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
+use super::silent::settle;
 use super::waiting::Run;
 use super::{Span, Timestamp};
 use crate::net::{Direction, FiveTuple, Protocol};
 
-/// A rejected record as a batch hands it over.
+/// A rejected record, or an accepted request whose answer is looked for, as a batch hands it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RejectedRow {
     pub(super) interface: InterfaceIndex,
@@ -24,15 +29,18 @@ pub(super) struct RejectedRow {
     pub(super) flow_direction: Option<Direction>,
     pub(super) record: RejectedRecord,
     pub(super) identity: u64,
+    pub(super) is_request: bool,
 }
 
 /// All rejected records of one direction of one conversation on one interface, and the accepted ones around them.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    hash: u64,
+    pub(super) hash: u64,
     pub(super) interface: InterfaceIndex,
     pub(super) flow: FiveTuple,
     pub(super) packet: FiveTuple,
+    /// These records are no rejects but requests that went out.
+    pub(super) is_request: bool,
     /// The first rejected record that came; of a scan there is no other.
     pub(super) first: Stored,
     pub(super) more: Vec<Stored>,
@@ -75,8 +83,10 @@ pub(super) enum Relation {
     Reverse,
     /// The same direction, on the same interface: a reply that got through.
     Same,
-    /// The other direction, on another interface of the same host.
+    /// The other direction, on another interface: of the same host, and for requests of any.
     ReverseElsewhere,
+    /// The same direction, on another interface; for requests only.
+    SameElsewhere,
 }
 
 /// Rejected flows by conversation: both directions, on all interfaces, find the same place.
@@ -89,6 +99,8 @@ pub(super) struct RejectTable {
     filter: Vec<u64>,
     records: usize,
     hits: usize,
+    /// Entries that are requests.
+    requests: usize,
 }
 
 impl RejectTable {
@@ -109,7 +121,10 @@ impl RejectTable {
         // The same packets may pass an appliance's interface twice, in and out: the logged addresses tell.
         let found = self.table.find(hash, |at| {
             let entry = &self.entries[*at as usize];
-            entry.interface == row.interface && entry.packet == row.packet && entry.flow == row.flow
+            entry.is_request == row.is_request
+                && entry.interface == row.interface
+                && entry.packet == row.packet
+                && entry.flow == row.flow
         });
         if let Some(at) = found {
             let entry = &mut self.entries[*at as usize];
@@ -123,6 +138,7 @@ impl RejectTable {
             interface: row.interface,
             flow: row.flow,
             packet: row.packet,
+            is_request: row.is_request,
             first: stored,
             more: Vec::new(),
             last_end: end,
@@ -133,6 +149,7 @@ impl RejectTable {
 
     fn insert_entry(&mut self, entry: Entry) {
         let hash = entry.hash;
+        self.requests += usize::from(entry.is_request);
         self.entries.push(entry);
         self.index(self.entries.len() - 1);
         if self.filter.len() * 8 < self.table.len() {
@@ -191,7 +208,9 @@ impl RejectTable {
     fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
         for at in self.table.iter_hash(hash) {
             let entry = &mut self.entries[*at as usize];
-            let Some(relation) = entry.relation(row) else { continue };
+            let relation =
+                if entry.is_request { entry.relation_to_request(row) } else { entry.relation(row) };
+            let Some(relation) = relation else { continue };
             let rejected = std::iter::once(&entry.first).chain(&entry.more);
             let times =
                 entry.times.get_or_insert_with(|| Nearby::new(rejected.map(|stored| stored.record.span)));
@@ -210,15 +229,18 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) -> bool {
-        let before = self.entries.len();
-        for entry in self.entries.extract_if(.., |entry| entry.last_end < horizon) {
-            self.records -= 1 + entry.more.len();
-            self.hits -= entry.hits.len();
-            entry.settle(match_window_seconds, interfaces, into);
-        }
-        if self.entries.len() == before {
+        let staying = self.conversations_that_stay(horizon);
+        let is_over = |entry: &mut Entry| entry.last_end < horizon && !staying.contains(&entry.hash);
+        let over: Vec<Entry> = self.entries.extract_if(.., is_over).collect();
+        if over.is_empty() {
             return false;
         }
+        for entry in &over {
+            self.records -= 1 + entry.more.len();
+            self.hits -= entry.hits.len();
+            self.requests -= usize::from(entry.is_request);
+        }
+        settle(over, match_window_seconds, interfaces, into);
         self.table.clear();
         (0..self.entries.len()).for_each(|at| self.index(at));
         self.rebuild_filter();
@@ -232,9 +254,21 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) {
-        for entry in self.entries {
-            entry.settle(match_window_seconds, interfaces, into);
+        settle(self.entries, match_window_seconds, interfaces, into);
+    }
+
+    /// Hashes of conversations of which a request is here and something is not over yet: what is rejected tells of the
+    /// request, so that all of them leave together.
+    fn conversations_that_stay(&self, horizon: Timestamp) -> HashSet<u64> {
+        if self.requests == 0 {
+            return HashSet::new();
         }
+        let requests = self.entries.iter().filter(|entry| entry.is_request).map(|entry| entry.hash);
+        let stays = |hash: &u64| {
+            let mut entries = self.table.iter_hash(*hash).map(|at| &self.entries[*at as usize]);
+            entries.any(|entry| entry.hash == *hash && entry.last_end >= horizon)
+        };
+        requests.filter(stays).collect()
     }
 
     /// Takes out everything, undecided.
@@ -287,6 +321,7 @@ impl Entry {
             flow_direction: stored.flow_direction,
             record: stored.record,
             identity: stored.identity,
+            is_request: self.is_request,
         })
     }
 
@@ -296,6 +331,13 @@ impl Entry {
         self.hits.sort_unstable_by_key(Hit::order);
         self.hits.dedup();
         self.hits.into_iter().map(|hit| hit.row)
+    }
+
+    /// Takes out its records, each once, in time order.
+    pub(super) fn take_records(&mut self) -> Vec<Stored> {
+        let mut records = std::mem::take(&mut self.more);
+        records.push(self.first);
+        merge_copies(records)
     }
 
     fn relation(&self, row: &WideRow) -> Option<Relation> {

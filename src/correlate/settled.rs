@@ -11,6 +11,7 @@ use super::conversation::{Conversation, RejectedRecord, UnpairedPart};
 use super::interface::InterfaceIndex;
 use super::overflow::Quota;
 use super::reject::conversation_hash;
+use super::silent::SilentRequests;
 use super::spill::Lost;
 use super::unpaired::UnpairedRejects;
 
@@ -25,6 +26,7 @@ const SPAN_BYTES: usize = 40;
 pub(super) struct Settled {
     pub(super) conversations: Vec<Conversation>,
     pub(super) unpaired: UnpairedRejects,
+    pub(super) silent: SilentRequests,
     pub(super) lost: Lost,
     /// Conversations left out.
     pub(super) cut: u64,
@@ -41,11 +43,13 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    /// Nothing. Conversations may take `limit` bytes until they are printed, other rejects `unpaired` bytes of memory.
-    pub(super) fn new(limit: usize, unpaired: usize, quota: &Arc<Quota>) -> Self {
+    /// Nothing. Conversations may take `limit` bytes until they are printed, other rejects `unpaired`
+    /// and requests without an answer `silent` bytes of memory.
+    pub(super) fn new(limit: usize, unpaired: usize, silent: usize, quota: &Arc<Quota>) -> Self {
         Self {
             conversations: Vec::new(),
             unpaired: UnpairedRejects::new(unpaired, quota),
+            silent: SilentRequests::new(silent),
             lost: Lost::default(),
             cut: 0,
             cost: 0,
@@ -111,6 +115,7 @@ impl Settled {
         self.conversations.capacity() * size_of::<Conversation>()
             + self.records * size_of::<RejectedRecord>()
             + self.unpaired.bytes()
+            + self.silent.bytes()
             + self.spans * SPAN_BYTES
     }
 }

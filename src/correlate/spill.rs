@@ -20,6 +20,8 @@ pub(super) struct Lost {
     pub(super) accepted: u64,
     pub(super) rejected: u64,
     pub(super) rejected_packets: u64,
+    /// Requests whose answer is no longer looked for; they are kept as accepted records.
+    pub(super) requests: u64,
 }
 
 impl Lost {
@@ -28,7 +30,17 @@ impl Lost {
         self.rejected_packets = self.rejected_packets.saturating_add(record.packets.unwrap_or(0));
     }
 
+    /// A row of the table of rejects.
+    pub(super) fn row(&mut self, row: &RejectedRow) {
+        if row.is_request {
+            self.requests += 1;
+        } else {
+            self.rejected(&row.record);
+        }
+    }
+
     pub(super) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.rejected_packets = self.rejected_packets.saturating_add(other.rejected_packets);
@@ -113,7 +125,7 @@ impl Spilled {
             self.rejects.write(|_, rows| {
                 let mut rows = Encoded(rows);
                 while let Some(row) = rows.rejected() {
-                    lost.rejected(&row.record);
+                    lost.row(&row);
                 }
             });
         }
@@ -144,7 +156,7 @@ impl Spilled {
             while let Some(row) = rows.rejected() {
                 if table.bytes() > until.limit {
                     quota.refuse(&ONE_PART);
-                    lost.rejected(&row.record);
+                    lost.row(&row);
                 } else {
                     table.insert(&row);
                 }

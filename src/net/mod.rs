@@ -89,6 +89,9 @@ impl TcpFlags {
     const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
 
+    /// Nothing but SYNs, or SYNs and packets whose flags a flow log does not record.
+    pub const SYN_ALONE: Self = Self(Self::SYN);
+
     /// A SYN-ACK was among the packets: the sender is the responder.
     #[must_use]
     pub fn has_syn_ack(self) -> bool {

@@ -111,6 +111,12 @@ impl LogFormat {
         missing
     }
 
+    /// Whether records say TCP flags.
+    #[must_use]
+    pub fn has_tcp_flags(&self) -> bool {
+        self.columns.contains(&Field::TcpFlags)
+    }
+
     /// The packet-level addresses, if the format lacks them: that matters only to interfaces with several addresses.
     #[must_use]
     pub fn missing_packet_addresses(&self) -> Option<MissingField> {

@@ -3,6 +3,7 @@
 //! Every foreign text goes through `escape`, in a code block too.
 
 mod fix;
+mod silent;
 
 use std::io::{self, Write};
 
@@ -24,6 +25,7 @@ pub fn write_markdown(diagnosis: &Diagnosis, top: usize, out: &mut dyn Write) ->
         document.finding(at + 1, finding)?;
     }
     document.not_the_acl(&asides)?;
+    document.no_reply()?;
     document.other_rejects()?;
     document.input()?;
     document.notes()?;
@@ -472,6 +474,21 @@ mod tests {
         | objects | lines | ACCEPT | REJECT | NODATA | SKIPDATA | malformed | filtered |
         |--:|--:|--:|--:|--:|--:|--:|--:|
         | 24 | 1 204 389 | 1 180 000 | 42 | 0 | 0 | 0 | 0 |
+        ");
+    }
+
+    #[test]
+    fn requests_without_an_answer_have_a_table() {
+        let text = written(&sample::silent());
+        let (_, section) = text.split_once("## Requests without a reply").expect("a section");
+        let (section, _) = section.split_once("\n## ").expect("another one");
+        assert_snapshot!(section.trim(), @r"
+        1 042 requests (3 126 packets) went out and nothing came back, neither accepted nor rejected. They are not among the rejected replies.
+
+        | conversations | from | to | when | what is left |
+        |--:|---|---|---|---|
+        | 1 041 | `eni-0a1b2c3d4e5f60700` (Lambda checkout) | `203.0.113.7:443` | 14:01:00–14:05:00 | eni-0a1b2c3d4e5f60701 dropped them |
+        | 1 | `eni-0a1b2c3d4e5f60702` | `203.0.113.7:443` | 14:01:00–14:05:00 | no other interface here recorded them |
         ");
     }
 

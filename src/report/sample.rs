@@ -332,6 +332,48 @@ pub fn healthy() -> Diagnosis {
     Diagnosis { input: InputSummary { skip_data: 0, malformed: 0, rejected: 42, ..input() }, ..empty() }
 }
 
+/// Healthy logs but for requests that nothing came back from.
+pub fn silent() -> Diagnosis {
+    let group = |interface_id: &str, conversations, followed, detail: &str| NoReplyGroup {
+        interface_id: interface_id.to_owned(),
+        service: NoReplyService { protocol: 6, port: 443 },
+        dstaddr: "203.0.113.7".to_owned(),
+        conversations,
+        packets: conversations * 3,
+        first_seen: at(60),
+        last_seen: at(300),
+        followed,
+        detail: detail.to_owned(),
+    };
+    let dropped = Followed {
+        interface_id: "eni-0a1b2c3d4e5f60701".to_owned(),
+        outcome: "rejected",
+        answered: false,
+        is_destination: true,
+        direction: Some(Direction::Ingress),
+        cause: Some("nacl_default"),
+        network_acl_id: Some("acl-0abc1234def567890".to_owned()),
+        rule_number: Some(32767),
+        rule: Some("* ALL ALL 0.0.0.0/0 DENY".to_owned()),
+    };
+    let no_reply = NoReply {
+        conversations: 1_042,
+        packets: 3_126,
+        groups: vec![
+            group("eni-0a1b2c3d4e5f60700", 1_041, Some(dropped), "eni-0a1b2c3d4e5f60701 dropped them"),
+            group("eni-0a1b2c3d4e5f60702", 1, None, "no other interface here recorded them"),
+        ],
+        not_known_yet: 2,
+        ..NoReply::default()
+    };
+    let names = [("eni-0a1b2c3d4e5f60700", "Lambda checkout")];
+    Diagnosis {
+        no_reply: Some(no_reply),
+        names: names.map(|(id, name)| (id.to_owned(), name.to_owned())).into(),
+        ..healthy()
+    }
+}
+
 /// No input at all.
 pub fn empty() -> Diagnosis {
     Diagnosis {
@@ -345,6 +387,8 @@ pub fn empty() -> Diagnosis {
             network_acls: 2,
             interfaces: 19,
         },
+        no_reply: None,
+        no_reply_unknown: None,
         input: InputSummary::default(),
         summary: Summary { complete: true, ..Summary::default() },
         findings: vec![],
@@ -397,6 +441,13 @@ pub fn hostile() -> Diagnosis {
             skip.interface_id = "eni-\u{202e}0<b>".to_owned();
         }
     }
+    let mut no_reply = silent().no_reply.unwrap_or_default();
+    for group in &mut no_reply.groups {
+        group.interface_id = "eni-\u{202e}0<b>".to_owned();
+        group.dstaddr = "10.0.0.1\n```\x1b[0m|".to_owned();
+        group.detail = HOSTILE.to_owned();
+    }
+    diagnosis.no_reply = Some(no_reply);
     for other in &mut diagnosis.other_rejects.by_cause {
         other.detail = Some(HOSTILE.to_owned());
     }

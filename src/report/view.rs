@@ -3,6 +3,7 @@
 //! Serialises to the `--format json` document. Order of every list is fixed by whoever builds it and is kept.
 
 mod fix;
+mod no_reply;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::net::{Direction, Timestamp};
 
 pub use fix::{Blocked, Fix, FixEntry, Flows};
+pub use no_reply::{Followed, NoReply, NoReplyGroup, NoReplyService};
 
 /// The whole result of `flowcheck`, as `--format json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +33,10 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Rejects that are not return traffic.
     pub other_rejects: OtherRejects,
+    /// Requests that went out and got no answer; no findings. `null` where that cannot be known.
+    pub no_reply: Option<NoReply>,
+    /// Why it cannot be known.
+    pub no_reply_unknown: Option<String>,
     /// What a reader must know before trusting the result.
     pub warnings: Vec<String>,
     /// How much was read of sources that were not read whole, and why that was enough.

@@ -7,7 +7,9 @@ use crate::net::{Protocol, TcpFlags};
 use super::phrase::{
     Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
 };
-use super::view::{Blocked, Change, Diagnosis, Finding, Fix, FlowSummary, NearMiss, OtherReject, Step};
+use super::view::{
+    Blocked, Change, Diagnosis, Finding, Fix, FlowSummary, NearMiss, NoReply, OtherReject, Step,
+};
 
 /// What is rejected so soon after the records begin may have been rejected before: two ordinary capture windows.
 const FIRST_SECONDS: i64 = 120;
@@ -54,6 +56,14 @@ pub struct FlowWords {
     pub verdict: String,
     /// `SYN-ACK ×8`, `udp ×1`.
     pub packets: String,
+}
+
+/// `41 requests (120 packets) went out and nothing came back, neither accepted nor rejected`.
+#[must_use]
+pub fn silent_total(silent: &NoReply) -> String {
+    let (conversations, packets) =
+        (counted(silent.conversations, "request"), counted(silent.packets, "packet"));
+    format!("{conversations} ({packets}) went out and nothing came back, neither accepted nor rejected")
 }
 
 impl<'a> Wording<'a> {

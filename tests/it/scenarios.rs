@@ -66,6 +66,9 @@ struct Expect {
     findings: Option<Vec<Value>>,
     input: Option<Value>,
     other_rejects: Option<Value>,
+    /// `"null"` where nothing is known.
+    no_reply: Option<Value>,
+    no_reply_unknown: Option<Value>,
     window: Option<Value>,
     network_config: Option<Value>,
     /// All warnings; of each a part.
@@ -178,7 +181,7 @@ impl Scenario {
                 document["input"][member].take();
                 other["input"][member].take();
             }
-            for member in ["input", "summary", "findings", "other_rejects", "window"] {
+            for member in ["input", "summary", "findings", "other_rejects", "no_reply", "window"] {
                 found.extend(differences(
                     &format!("with {order} in the opposite order, {member}"),
                     &document[member],
@@ -217,6 +220,8 @@ impl Scenario {
         for (member, expected) in [
             ("input", &expect.input),
             ("other_rejects", &expect.other_rejects),
+            ("no_reply", &expect.no_reply),
+            ("no_reply_unknown", &expect.no_reply_unknown),
             ("window", &expect.window),
             ("network_config", &expect.network_config),
         ] {

@@ -4,12 +4,13 @@ mod caveats;
 mod findings;
 mod fix;
 mod rows;
+mod silent;
 
 use std::collections::BTreeMap;
 
 use super::live_network::Network;
 use super::sources::{Found, Window};
-use crate::attribute::{Finding, Fixes, Judged, OtherKey, Places, Total};
+use crate::attribute::{Finding, Fixes, Judged, NoReply, OtherKey, Places, Total};
 use crate::config::Diagnose;
 use crate::correlate::{Conversation, RejectedRecord, Span};
 use crate::nacl::NetworkAclEntry;
@@ -33,6 +34,7 @@ pub(super) struct Material<'a> {
     pub(super) judged: Vec<Judged<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
     pub(super) fixes: Fixes<'a>,
+    pub(super) no_reply: NoReply<'a>,
     pub(super) others: Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)>,
 }
 
@@ -42,6 +44,7 @@ impl Material<'_> {
         let findings: Vec<_> =
             self.findings.iter().enumerate().map(|(at, finding)| self.finding(at, finding)).collect();
         let other_rejects = self.other_rejects();
+        let no_reply = self.no_reply();
         let counts = self.network.config().counts();
         let span = self.reading.correlated.span;
         view::Diagnosis {
@@ -66,7 +69,9 @@ impl Material<'_> {
                 findings: findings.len(),
                 complete: input.incomplete.is_empty(),
             },
-            names: self.names(&findings, &other_rejects),
+            names: self.names(&findings, &other_rejects, no_reply.as_ref().ok()),
+            no_reply_unknown: no_reply.as_ref().err().map(|reason| (*reason).to_owned()),
+            no_reply: no_reply.ok(),
             rows: if self.config.output.format.has_rows() { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
             notes: self.found.notes.clone(),
@@ -133,13 +138,24 @@ impl Material<'_> {
         input
     }
 
-    fn names(&self, findings: &[view::Finding], others: &view::OtherRejects) -> BTreeMap<String, String> {
+    fn names(
+        &self,
+        findings: &[view::Finding],
+        others: &view::OtherRejects,
+        no_reply: Option<&view::NoReply>,
+    ) -> BTreeMap<String, String> {
         let ids = findings.iter().flat_map(|finding| {
             let lists = finding.interface_ids.iter().chain(&finding.subnet_ids);
             let candidates = finding.candidates.iter().map(|candidate| &candidate.network_acl_id);
             lists.chain(&finding.network_acl_id).chain(&finding.vpc_id).chain(candidates)
         });
         let ids = ids.chain(others.by_cause.iter().filter_map(|row| row.network_acl_id.as_ref()));
+        let silent = no_reply.into_iter().flat_map(|silent| &silent.groups).flat_map(|group| {
+            let followed = group.followed.iter();
+            let followed = followed.flat_map(|one| one.network_acl_id.iter().chain([&one.interface_id]));
+            followed.chain([&group.interface_id])
+        });
+        let ids = ids.chain(silent);
         ids.filter_map(|id| Some((id.clone(), self.network.config().label(id)?))).collect()
     }
 }

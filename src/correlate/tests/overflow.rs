@@ -3,12 +3,13 @@
 use super::correlator::Bounds;
 use super::*;
 
-const UNBOUNDED: Bounds = Bounds {
+pub(super) const UNBOUNDED: Bounds = Bounds {
     memory: usize::MAX,
     part: usize::MAX,
     conversations: usize::MAX,
     interfaces: usize::MAX,
     unpaired: usize::MAX,
+    silent: usize::MAX,
     spare: usize::MAX,
     buffers: 0,
     disk: u64::MAX,
@@ -98,7 +99,7 @@ proptest! {
         let kept = said(&joined).iter().map(|one| one.rejected.len() as u64).sum::<u64>();
         let (_, whole) = oracle(&world, &selection);
         prop_assert!(kept + joined.dropped_rejected >= whole.rejected);
-        let is_lost = joined.dropped_accepted + joined.dropped_rejected + joined.unchecked > 0;
+        let is_lost = joined.dropped_accepted + joined.dropped_rejected + joined.dropped_requests + joined.unchecked > 0;
         prop_assert_eq!(is_lost, joined.not_kept_because.is_some());
     }
 

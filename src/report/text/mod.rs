@@ -6,6 +6,7 @@ mod asides;
 mod finding;
 mod fix;
 mod page;
+mod silent;
 mod sparkline;
 
 use std::io::{self, Write};
@@ -56,6 +57,7 @@ pub fn write_text(diagnosis: &Diagnosis, style: &TextStyle, out: &mut dyn Write)
         sheet.nothing_found()?;
     }
     sheet.not_the_acl(&asides)?;
+    sheet.no_reply()?;
     sheet.other_rejects()?;
     sheet.notes()?;
     sheet.caveats()

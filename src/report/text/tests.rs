@@ -261,6 +261,25 @@ fn nothing_found_says_what_was_looked_at() {
 }
 
 #[test]
+fn requests_without_an_answer_stand_apart() {
+    let text = printed(&sample::silent(), wide(100));
+    let (_, block) = text.split_once("\n\nno reply").expect("a block of its own");
+    assert_snapshot!(format!("no reply{block}"), @r"
+    no reply  1 042 requests (3 126 packets) went out and nothing came back, neither accepted nor
+      rejected
+      1 041  eni-0a1b2c3d4e5f60700 (Lambda checkout) → 203.0.113.7:443  14:01:00–14:05:00
+             eni-0a1b2c3d4e5f60701 dropped them
+          1  eni-0a1b2c3d4e5f60702 → 203.0.113.7:443  14:01:00–14:05:00  no other interface here
+             recorded them
+    ");
+    let verbose = printed(&sample::silent(), TextStyle { verbose: true, ..wide(100) });
+    assert!(verbose.contains("2 requests too late to know yet"), "{verbose}");
+    let unknown = Diagnosis { no_reply_unknown: Some("not known".to_owned()), ..sample::healthy() };
+    assert!(!printed(&unknown, wide(100)).contains("not known"));
+    assert!(printed(&unknown, TextStyle { verbose: true, ..wide(100) }).contains("\n\nnot known\n"));
+}
+
+#[test]
 fn only_replies_that_the_acl_let_through() {
     let mut diagnosis = sample::incident();
     diagnosis.findings.retain(|finding| finding.cause == "not_nacl");
@@ -277,7 +296,7 @@ fn only_replies_that_the_acl_let_through() {
 fn no_line_is_wider_than_the_terminal() {
     for width in [60, 72, 80, 100, 120, 160] {
         for verbose in [false, true] {
-            for diagnosis in [sample::incident(), sample::healthy(), sample::empty()] {
+            for diagnosis in [sample::incident(), sample::silent(), sample::healthy(), sample::empty()] {
                 let text = printed(&diagnosis, TextStyle { verbose, ..wide(width) });
                 // A command that is broken cannot be copied.
                 for line in text.lines().filter(|line| !line.contains("aws ec2 ")) {
