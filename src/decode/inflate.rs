@@ -72,6 +72,12 @@ impl<R: Read> Inflate<R> {
     }
 
     fn check_ratio(&self) -> io::Result<()> {
+        if self.out > self.limits.max_text_bytes {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it decompresses to more than {} bytes", self.limits.max_text_bytes),
+            ));
+        }
         let read = self.bytes_read().max(1);
         if self.out > self.limits.ratio_floor_bytes && self.out / read > self.limits.max_ratio {
             return Err(io::Error::new(

@@ -26,6 +26,8 @@ pub struct Limits {
     pub max_ratio: u64,
     /// … once it has given this many bytes.
     pub ratio_floor_bytes: u64,
+    /// Decompressed bytes above which an input is given up, whatever its ratio.
+    pub max_text_bytes: u64,
     /// Inputs of up to this many bytes as stored are read and inflated whole, which is faster …
     pub whole_stored_bytes: usize,
     /// … as long as they inflate to no more than this.
@@ -47,6 +49,8 @@ impl Default for Limits {
             // Flow logs deflate 5 to 30 times; a run of one repeated line stays under 300; a bomb reaches 1 030.
             max_ratio: 400,
             ratio_floor_bytes: 256 * 1024 * 1024,
+            // AWS rolls its objects over at 75 MB; a year of a busy VPC in one file stays below this.
+            max_text_bytes: 1 << 40,
             // Five minutes of a busy VPC; larger objects stream.
             whole_stored_bytes: 8 * 1024 * 1024,
             whole_text_bytes: 48 * 1024 * 1024,
@@ -319,6 +323,18 @@ mod tests {
         let (_, decoded) = read(&gzip(&vec![b'\n'; 32 << 20]), &limits);
         assert!(decoded.error.is_some_and(|error| error.contains("decompresses")));
         assert!(decoded.bytes_decoded < 8 << 20);
+    }
+
+    #[test]
+    fn what_does_not_end_is_given_up_however_it_is_packed() {
+        let text: Vec<u8> = (0..200_000_u32)
+            .flat_map(|n| format!("{}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
+            .collect();
+        let limits = Limits { max_text_bytes: 1 << 20, whole_stored_bytes: 0, ..Limits::default() };
+        let mut sink = Collect::default();
+        let decoded = stream(gzip(&text).as_slice(), &limits, &mut sink);
+        assert!(decoded.error.is_some_and(|error| error.contains("1048576 bytes")));
+        assert!(decoded.bytes_decoded < 6 << 20 && sink.lines.len() > 1_000, "{}", sink.lines.len());
     }
 
     #[test]
