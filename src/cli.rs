@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use crate::aws::AwsOptions;
 use crate::config::{
-    ColorChoice, DEFAULT_LIVE_SECONDS, Diagnose, Filters, Moment, Output, Snapshot, parse_cidr,
-    parse_duration, parse_moment, parse_ports, parse_protocol, parse_size,
+    ColorChoice, DEFAULT_LIVE_SECONDS, Diagnose, Filters, HistorySource, Moment, Output, Snapshot,
+    parse_cidr, parse_duration, parse_moment, parse_ports, parse_protocol, parse_size,
 };
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
@@ -59,6 +59,11 @@ struct DiagnoseArgs {
     /// file or directory; repeatable
     #[arg(long, value_name = "PATH")]
     snapshot: Vec<PathBuf>,
+
+    /// Changes of network ACLs over time: CloudTrail files, `aws cloudtrail lookup-events` output, AWS Config items, older
+    /// snapshots; file or directory; repeatable
+    #[arg(long, value_name = "PATH|live")]
+    history: Vec<HistorySource>,
 
     /// Only records from this moment on: RFC 3339, a date, or a duration back from now (2h, 90m, 7d, 1d12h)
     /// [default: 1h for live sources, everything for files]
@@ -228,8 +233,9 @@ impl DiagnoseArgs {
         let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
         let aws = self.aws.into_options();
         // EC2 answers nobody who does not sign.
-        let live_network =
-            self.snapshot.is_empty() && !aws.no_sign_request && (live || aws != AwsOptions::default());
+        let asks_history = self.history.contains(&HistorySource::Live);
+        let wants_aws = live || asks_history || aws != AwsOptions::default();
+        let live_network = self.snapshot.is_empty() && !aws.no_sign_request && wants_aws;
         if !nacl.is_empty() && self.snapshot.is_empty() && !live_network {
             return Err(usage(
                 "--nacl needs --snapshot, or --region to ask AWS: only the configuration says which interfaces are \
@@ -247,9 +253,15 @@ impl DiagnoseArgs {
                 "--follow writes to standard output: --output writes a file whole or not at all",
             ));
         }
+        if aws.no_sign_request && asks_history {
+            return Err(usage(
+                "--history live asks CloudTrail and AWS Config, which answer nobody who does not sign",
+            ));
+        }
         Ok(Diagnose {
             sources: self.sources,
             snapshots: self.snapshot,
+            history: self.history,
             live_network,
             aws,
             follow_seconds: self.follow.then_some(self.interval),
@@ -355,6 +367,15 @@ mod tests {
     }
 
     #[test]
+    fn a_history_is_a_path_unless_it_is_the_word() {
+        let config = config(&["--history", "./live", "--history", "trail", "-"]).expect("configuration");
+        assert_eq!(config.history, ["./live", "trail"].map(|path| HistorySource::Path(path.into())));
+        assert!(!config.live_network);
+        let config = self::config(&["--history", "live", "-"]).expect("configuration");
+        assert_eq!((config.history, config.live_network), (vec![HistorySource::Live], true));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for arguments in [
             &["--since", "1h", "--until", "2h", "-"][..],
@@ -367,6 +388,7 @@ mod tests {
             &["--nacl", "acl-1", "-"],
             &["--log-format", "nothing known", "-"],
             &["--quiet", "--verbose", "-"],
+            &["--history", "live", "--no-sign-request", "-"],
         ] {
             assert!(config(arguments).is_err(), "{arguments:?}");
         }

@@ -23,6 +23,8 @@ pub struct Diagnose {
     pub live_network: bool,
     /// Files and directories with the network configuration.
     pub snapshots: Vec<PathBuf>,
+    /// Where changes of network ACLs are from.
+    pub history: Vec<HistorySource>,
     /// How to reach AWS.
     pub aws: AwsOptions,
     /// Keep reading, with a pause of so many seconds between one time and the next.
@@ -47,6 +49,22 @@ pub struct Diagnose {
     pub strict: bool,
     /// Exit 1 when there are findings.
     pub exit_code: bool,
+}
+
+/// Where changes of network ACLs over time are from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistorySource {
+    /// A file or a directory.
+    Path(PathBuf),
+    /// CloudTrail and AWS Config.
+    Live,
+}
+
+impl From<&str> for HistorySource {
+    /// `live`, else a path; a file of that name is `./live`.
+    fn from(text: &str) -> Self {
+        if text == "live" { Self::Live } else { Self::Path(text.into()) }
+    }
 }
 
 /// What `flowcheck snapshot` was asked to save.

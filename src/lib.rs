@@ -18,9 +18,9 @@
 //! | [`decode`] | gzip members, plain text, Parquet rows, bounded lines and their positions | nothing |
 //! | [`record`] | field names v2…v11, log formats, one record | `net` |
 //! | [`correlate`] | pairing requests with rejected replies, memory bounds | `net`, `record` |
-//! | [`nacl`] | network ACLs, the only evaluator, and changes that restore traffic | `net` |
-//! | [`network`] | the saved configuration: ACLs, subnets, interfaces and their names | `net`, `nacl` |
-//! | [`attribute`] | interface → subnet → ACL → cause of each rejected reply | `net`, `correlate`, `nacl`, `network` |
+//! | [`nacl`] | network ACLs, the only evaluator, what they were over time, and changes that restore traffic | `net` |
+//! | [`network`] | the saved configuration and its history: ACLs, subnets, interfaces and their names | `net`, `nacl` |
+//! | [`attribute`] | interface → subnet → ACL at that time → cause of each rejected reply | `net`, `correlate`, `nacl`, `network` |
 //! | [`report`] | one writer per output format over its own view types | `net` |
 //! | [`pipeline`] | composes the reading stages on all cores | the stages |
 //! | [`config`], [`cli`] | arguments → validated configuration | each stage's options |

@@ -8,7 +8,6 @@ use crate::rng::Rng;
 /// Interfaces; the first `BROKEN` are in the subnet whose NACL loses its allow-all entry at half time.
 pub const INTERFACES: usize = 200;
 pub const BROKEN: usize = 20;
-const HALF: usize = 12;
 const WINDOW: i64 = 60;
 
 /// Which fields the lines have.
@@ -38,7 +37,7 @@ impl Format {
 /// What kind of traffic it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Two hours of connections, some of them broken.
+    /// Hours of connections, some of them broken.
     Usual,
     /// A scan: every record a rejected flow of its own.
     Flood,
@@ -61,6 +60,8 @@ impl Shape {
 /// One bucket's part of the records.
 pub struct Bucket {
     pub nth: usize,
+    /// The bucket from which on the subnet is broken.
+    pub half: usize,
     /// Unix seconds.
     pub begin: i64,
     /// Records to make, exactly.
@@ -139,9 +140,12 @@ impl Bucket {
             }
         }
         let rejects = self.quota * self.rejects / 1_000_000;
-        // Most rejects are replies after half time, so that the share holds over the two hours.
-        let (replies, noise) =
-            if self.nth < HALF { (0, rejects / 4) } else { (rejects * 7 / 4 - rejects / 8, rejects / 8) };
+        // Most rejects are replies after half time, so that the share holds over all the hours.
+        let (replies, noise) = if self.nth < self.half {
+            (0, rejects / 4)
+        } else {
+            (rejects * 7 / 4 - rejects / 8, rejects / 8)
+        };
         writer.dropped_replies(replies);
         writer.noise(noise);
         writer.long_lived();
@@ -212,7 +216,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Connections that live for the two hours; each is a function of its number. A sixth of the records.
+    /// Connections that live for all the hours; each is a function of its number. A sixth of the records.
     fn long_lived(&mut self) {
         let pairs = self.bucket.quota / 60;
         for nth in 0..pairs {
@@ -236,7 +240,7 @@ impl Writer<'_> {
             Connection { local_port: 443, remote_port: self.port(), ..self.outbound(0, INTERFACES) }
         } else {
             // After half time no reply comes back into the broken subnet.
-            self.outbound(if self.bucket.nth < HALF { 0 } else { BROKEN }, INTERFACES)
+            self.outbound(if self.bucket.nth < self.bucket.half { 0 } else { BROKEN }, INTERFACES)
         };
         let windows = self.rng.range(1, 3);
         let first = self.rng.range(0, 5 - windows);

@@ -6,8 +6,8 @@ use crate::lines::{BROKEN, INTERFACES, address, interface_id, subnet_id};
 
 const VPC: &str = "vpc-0d5a7e91c3b2f4860";
 
-/// The whole snapshot.
-pub fn json() -> String {
+/// The whole snapshot, as it was at this moment.
+pub fn json(captured_at: &str) -> String {
     let subnets: Vec<Value> = (0..INTERFACES)
         .step_by(20)
         .map(|first| {
@@ -30,7 +30,7 @@ pub fn json() -> String {
     let broken = acl("acl-0aaaaaaaaaaaaaaa1", (0, BROKEN), &[allow_tcp(100, 80), allow_tcp(110, 443)]);
     let whole = acl("acl-0bbbbbbbbbbbbbbb2", (BROKEN, INTERFACES), &[allow_all(100, false)]);
     let document = json!({
-        "flowcheck": {"captured_at": "2026-11-20T16:05:00Z", "region": "eu-west-1", "account_id": "111122223333", "version": "0.1.0"},
+        "flowcheck": {"captured_at": captured_at, "region": "eu-west-1", "account_id": "111122223333", "version": "0.1.0"},
         "NetworkAcls": [broken, whole],
         "Subnets": subnets,
         "NetworkInterfaces": interfaces,

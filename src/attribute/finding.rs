@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judge::{Cause, Confidence, Decision, Detail, Judged};
+use super::cause::{Cause, Confidence, Detail};
+use super::judge::{Decision, Judged};
+use super::moment::ChangeSeen;
 use super::place::Places;
 use crate::correlate::{Conversation, RejectedRecord, Span, UnpairedKind};
 use crate::nacl::{NetworkAcl, NetworkAclEntry};
-use crate::net::{Direction, Protocol};
+use crate::net::{Direction, Protocol, Timestamp};
 
 /// What makes two rejected conversations one finding. Its order is the order of causes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +23,10 @@ pub struct FindingKey {
     pub rule_number: Option<u16>,
     /// What kind of detail, where there is one.
     pub slug: Option<&'static str>,
+    /// Since when the rule denied, where the history tells: the same number at another time is another rule.
+    pub since: Option<Timestamp>,
+    /// The call after which it was denied, by its time, name and id.
+    pub change: Option<(Timestamp, String, String)>,
 }
 
 impl FindingKey {
@@ -33,10 +39,15 @@ impl FindingKey {
             direction: judged.direction,
             rule_number: judged.rule.map(|entry| entry.rule_number),
             slug: judged.detail.as_ref().map(Detail::slug),
+            since: judged.episode.since,
+            change: judged
+                .episode
+                .began
+                .map(|change| (change.event.time, change.event.name.clone(), change.event.event_id.clone())),
         }
     }
 
-    /// `acl-…/ingress/32767`, `acl-…/egress/not_nacl/late_after_close`, `undetermined/no_network_acl`.
+    /// What the rule is called whatever its time: `acl-…/ingress/32767`, `acl-…/egress/not_nacl/late_after_close`, `undetermined/no_network_acl`.
     #[must_use]
     pub fn id(&self) -> String {
         let number = self.rule_number.map(|number| number.to_string());
@@ -66,8 +77,14 @@ pub struct Total {
 /// Rejected return traffic with one cause.
 #[derive(Debug)]
 pub struct Finding<'a> {
+    /// [`FindingKey::id`], with `@` and the time since when the rule denied where several findings have the same.
+    pub id: String,
     /// What it is about.
     pub key: FindingKey,
+    /// The call after which these replies were denied, having been allowed before it.
+    pub change: Option<ChangeSeen<'a>>,
+    /// The call after which they were allowed again.
+    pub restored: Option<ChangeSeen<'a>>,
     /// The ACL evaluated.
     pub network_acl: Option<&'a NetworkAcl>,
     /// The entry that denied.
@@ -127,6 +144,10 @@ pub fn findings<'a>(
             _ => None,
         };
     }
+    for finding in &mut findings {
+        finding.settle_changes(judged);
+    }
+    name(&mut findings);
     findings.sort_by_key(|finding| {
         let class = if finding.key.cause.is_nacl() { Cause::NaclRule } else { finding.key.cause };
         (class, std::cmp::Reverse(finding.total.conversations))
@@ -134,10 +155,49 @@ pub fn findings<'a>(
     findings
 }
 
+/// Gives each finding its id; those of one rule at several times are told apart by the time.
+fn name(findings: &mut [Finding<'_>]) {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in &mut *findings {
+        finding.id = finding.key.id();
+        *count.entry(finding.id.clone()).or_default() += 1;
+    }
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for finding in findings {
+        if count[&finding.id] > 1
+            && let Some(since) = finding.key.since
+        {
+            finding.id = format!("{}@{since}", finding.id);
+        }
+        if !taken.insert(finding.id.clone()) {
+            let (time, _, event_id) = finding.key.change.clone().unwrap_or_default();
+            finding.id = format!("{}/{time}/{event_id}", finding.id);
+            taken.insert(finding.id.clone());
+        }
+    }
+}
+
 impl<'a> Finding<'a> {
+    /// Keeps the changes that hold for every reply of the finding.
+    fn settle_changes(&mut self, judged: &[Judged<'a>]) {
+        let members = || self.members.iter().map(|at| &judged[*at].episode);
+        let is_contradicted = members().any(|episode| episode.contradicted);
+        let is_proven = |change: &ChangeSeen<'_>| {
+            !change.needs_traffic || members().any(|episode| episode.traffic_proves)
+        };
+        let change = members().next().and_then(|episode| episode.began);
+        let change = change.filter(|change| !is_contradicted && is_proven(change));
+        let ended = members().next().and_then(|episode| episode.ended);
+        let restored = ended.filter(|_| members().all(|episode| episode.ended == ended));
+        (self.change, self.restored) = (change, restored);
+    }
+
     fn new(key: FindingKey, one: &Judged<'a>, span: Span) -> Self {
         Self {
+            id: String::new(),
             key,
+            change: None,
+            restored: None,
             network_acl: one.network_acl,
             rule: one.rule,
             candidates: Vec::new(),

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use super::cause::Cause;
 use super::finding::Finding;
-use super::judge::{Cause, Judged, Other};
+use super::judge::{Judged, Other};
 use super::place::Places;
 use crate::correlate::Conversation;
 use crate::nacl::fix::{Fix, Replies, Requester, propose};

@@ -1,10 +1,12 @@
 //! The cause of one rejected conversation, and how sure it is.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
+use super::cause::{Cause, Confidence, Detail};
 use super::finding::OtherRejects;
+use super::moment::{Episode, Moment, Reject, at_its_time};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject, UnpairedRejects};
 use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
@@ -24,189 +26,6 @@ const COMMON_SERVICE_PORTS: [u16; 24] = [
     1433, 1521, 1883, 2049, 2181, 2379, 3268, 3306, 3389, 4222, 5432, 5439, 5671, 5672, 6379, 6443, 8080,
     8200, 8443, 8883, 9042, 9092, 9200, 27017,
 ];
-
-/// Why a reply was rejected. Order is the order of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// A numbered deny entry matched.
-    NaclRule,
-    /// Nothing matched; the `*` entry denied.
-    NaclDefault,
-    /// VPC Block Public Access, by `reject-reason`.
-    VpcBlockPublicAccess,
-    /// VPC Encryption Controls, by `reject-reason`.
-    EncryptionControls,
-    /// A fact is missing.
-    Undetermined,
-    /// The ACL allows the packet or is not evaluated for it.
-    NotNacl,
-}
-
-impl Cause {
-    /// The word of the machine outputs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NaclRule => "nacl_rule",
-            Self::NaclDefault => "nacl_default",
-            Self::VpcBlockPublicAccess => "vpc_block_public_access",
-            Self::EncryptionControls => "encryption_controls",
-            Self::Undetermined => "undetermined",
-            Self::NotNacl => "not_nacl",
-        }
-    }
-
-    /// Whether an ACL's entry is to blame.
-    #[must_use]
-    pub fn is_nacl(self) -> bool {
-        matches!(self, Self::NaclRule | Self::NaclDefault)
-    }
-}
-
-/// How sure a cause is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Confidence {
-    /// The input holds no accepted records: only the shape of the reject tells.
-    Possible,
-    /// The request or the configuration of that moment is inferred.
-    Likely,
-    /// Request seen, rule evaluated on configuration known to be in force then.
-    Proven,
-}
-
-impl Confidence {
-    /// The word of the machine outputs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Possible => "possible",
-            Self::Likely => "likely",
-            Self::Proven => "proven",
-        }
-    }
-}
-
-/// What is left when it was not the ACL, or which fact is missing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detail {
-    /// Both ends are in one subnet.
-    SameSubnet(String),
-    /// Link-local addresses, which ACLs do not filter (VPC User Guide, "Network ACL basics").
-    LinkLocal,
-    /// The request left through this other interface.
-    OtherInterface(String),
-    /// A FIN or RST was seen before.
-    LateAfterClose,
-    /// Silent for longer than the connection is tracked: protocol and seconds.
-    TrackingExpired(Protocol, i64),
-    /// The ACL allows it and nothing else is known.
-    AclAllows(Option<Timestamp>),
-    /// No network configuration was given.
-    NoConfiguration,
-    /// It is unknown which ACL stands there.
-    NoNetworkAcl(MissingFact),
-    /// It is unknown which way the packet went.
-    DirectionUnknown(String),
-    /// A deny entry depends on an ICMP type, which flow logs do not carry.
-    IcmpTypeUnknown,
-    /// The log gives a reason that this version does not know.
-    UnknownRejectReason,
-}
-
-impl Detail {
-    /// A word for the id of a finding.
-    #[must_use]
-    pub fn slug(&self) -> &'static str {
-        match self {
-            Self::SameSubnet(_) => "same_subnet",
-            Self::LinkLocal => "link_local",
-            Self::OtherInterface(_) => "other_interface",
-            Self::LateAfterClose => "late_after_close",
-            Self::TrackingExpired(..) => "tracking_expired",
-            Self::AclAllows(_) => "acl_allows",
-            Self::NoConfiguration | Self::NoNetworkAcl(_) => "no_network_acl",
-            Self::DirectionUnknown(_) => "direction_unknown",
-            Self::IcmpTypeUnknown => "icmp_type_unknown",
-            Self::UnknownRejectReason => "unknown_reject_reason",
-        }
-    }
-
-    /// The same for several conversations whose details differ.
-    #[must_use]
-    pub fn general(&self) -> String {
-        match self {
-            Self::SameSubnet(_) => "both ends are in one subnet, where network ACLs are not evaluated".to_owned(),
-            Self::OtherInterface(_) => {
-                "another interface holds the connection: the request left through it, and the security group of \
-                 this one does not know the connection"
-                    .to_owned()
-            }
-            Self::TrackingExpired(..) => {
-                "the connection was silent so long that its tracking may have expired (UDP: 30 s, a stream 180 s; TCP: 350 s on newer \
-                 instance types, else 5 days)"
-                    .to_owned()
-            }
-            Self::NoNetworkAcl(_) => "no network ACL is known for these interfaces".to_owned(),
-            Self::DirectionUnknown(_) => {
-                "the direction of these packets is unknown: the format has no flow-direction field and the \
-                 interfaces' own addresses are not known"
-                    .to_owned()
-            }
-            other => other.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Detail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SameSubnet(subnet) => {
-                write!(f, "both ends are in {subnet}; network ACLs are not evaluated inside a subnet")
-            }
-            Self::LinkLocal => f.write_str("link-local traffic is not filtered by network ACLs"),
-            Self::OtherInterface(interface) => write!(
-                f,
-                "another interface holds the connection: the request left through {interface}, and the security \
-                 group of this one does not know the connection"
-            ),
-            Self::LateAfterClose => {
-                f.write_str("late packet after the connection was closed (its records hold a FIN or RST)")
-            }
-            Self::TrackingExpired(protocol, seconds) => write!(
-                f,
-                "connection tracking may have expired: the reply came {seconds} s after the last accepted packet ({})",
-                if *protocol == Protocol::UDP {
-                    "udp is tracked for 30 s, a stream for 180 s"
-                } else {
-                    "tcp is tracked for 350 s on newer instance types, else for 5 days"
-                }
-            ),
-            Self::AclAllows(captured_at) => {
-                f.write_str("the network ACL allows this reply")?;
-                if let Some(captured_at) = captured_at {
-                    write!(f, " as captured at {captured_at}")?;
-                }
-                f.write_str(
-                    ": left are a security group that does not track the connection, a packet after its close, or \
-                     an ACL that was different at the time",
-                )
-            }
-            Self::NoConfiguration => f.write_str("no network ACL is known: there is no network configuration"),
-            Self::NoNetworkAcl(fact) => fact.fmt(f),
-            Self::DirectionUnknown(interface) => write!(
-                f,
-                "the direction is unknown: the format has no flow-direction field and the own address of {interface} \
-                 is neither in the network configuration nor clear from its records"
-            ),
-            Self::IcmpTypeUnknown => {
-                f.write_str("a deny entry tests the ICMP type, which flow logs do not carry")
-            }
-            Self::UnknownRejectReason => f.write_str(
-                "the record's reject-reason is one that this version does not know; AWS gives none for network ACLs",
-            ),
-        }
-    }
-}
 
 /// A rejected conversation with its cause.
 #[derive(Debug, Clone)]
@@ -229,23 +48,26 @@ pub struct Judged<'a> {
     pub detail: Option<Detail>,
     /// The verdict holds for the configuration of that moment, not only for that of the snapshot.
     pub config_in_force: bool,
+    /// Since when and until when the rule denied it, and by which calls.
+    pub episode: Episode<'a>,
     /// The rejected records with this cause.
     pub rejected: Vec<RejectedRecord>,
 }
 
 /// What the ACL says, before anything is known of requests.
+#[derive(Debug, Clone)]
 pub(super) struct Decision<'a> {
     pub(super) cause: Cause,
     pub(super) network_acl: Option<&'a NetworkAcl>,
     pub(super) rule: Option<&'a NetworkAclEntry>,
-    candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
+    pub(super) candidates: Vec<(&'a NetworkAcl, &'a NetworkAclEntry)>,
     pub(super) detail: Option<Detail>,
     /// It does not depend on when the configuration was captured.
-    timeless: bool,
+    pub(super) timeless: bool,
 }
 
 impl Decision<'_> {
-    fn new(cause: Cause) -> Self {
+    pub(super) fn new(cause: Cause) -> Self {
         Self { cause, network_acl: None, rule: None, candidates: Vec::new(), detail: None, timeless: false }
     }
 
@@ -258,39 +80,82 @@ impl Decision<'_> {
     }
 }
 
-/// Judges every conversation; one with several reject reasons gives several results.
+/// Judges every conversation; one with several reject reasons, or rejected under several states of the ACL, gives
+/// several results.
 #[must_use]
 pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'a>) -> Vec<Judged<'a>> {
     let mut judged = Vec::new();
     for (index, conversation) in conversations.iter().enumerate() {
+        let place = places.of(conversation.interface);
+        let direction = place.direction(&conversation.reply, conversation.flow_direction);
         for (reason, rejected) in by_reason(&conversation.rejected) {
-            judged.push(judge(index, conversation, reason, rejected, places));
+            let reject = Reject {
+                packet: &conversation.packet,
+                direction,
+                conversation: Some(conversation),
+                is_reply: true,
+            };
+            for (moment, rejected) in by_moment(reason, rejected, &reject, place, places) {
+                judged.push(judge(index, conversation, moment, rejected, &reject, places));
+            }
         }
     }
     judged
 }
 
+/// What the ACL of each record's own time says, where there is a history; records of which it says the same together.
+fn by_moment<'a>(
+    reason: Option<RejectReason>,
+    rejected: Vec<RejectedRecord>,
+    reject: &Reject<'_>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+) -> Vec<(Moment<'a>, Vec<RejectedRecord>)> {
+    if let Some(reason) = reason {
+        return vec![(Moment::of(by_log(reason)), rejected)];
+    }
+    if places.in_force(place).is_empty() {
+        let acl = place.network_acl.clone();
+        return vec![(Moment::of(decide(reject.packet, reject.direction, acl, place, places)), rejected)];
+    }
+    let mut groups: Vec<(Moment<'a>, Vec<RejectedRecord>)> = Vec::new();
+    for record in rejected {
+        let moment = at_its_time(&record, reject, place, places);
+        match groups.iter_mut().find(|(known, _)| known.is_same(&moment)) {
+            Some((known, records)) => {
+                known.is_known &= moment.is_known;
+                records.push(record);
+            }
+            None => groups.push((moment, vec![record])),
+        }
+    }
+    groups
+}
+
 fn judge<'a>(
     index: usize,
     conversation: &Conversation,
-    reason: Option<RejectReason>,
+    moment: Moment<'a>,
     rejected: Vec<RejectedRecord>,
+    reject: &Reject<'_>,
     places: &Places<'a>,
 ) -> Judged<'a> {
     let place = places.of(conversation.interface);
-    let direction = place.direction(&conversation.reply, conversation.flow_direction);
-    let mut decision = match reason {
-        Some(reason) => by_log(reason),
-        None => decide(&conversation.packet, direction, place, places),
-    };
+    let Moment { mut decision, episode, is_known } = moment;
+    let is_known = is_known && !place.subnet_is_inferred;
     if decision.cause == Cause::NotNacl && !decision.timeless {
-        let captured_at = captured_at(decision.network_acl, places);
-        decision.detail = Some(what_is_left(conversation, &rejected, captured_at, places));
+        let left = if is_known {
+            Detail::AclAllowedThen
+        } else {
+            Detail::AclAllows(captured_at(decision.network_acl, places))
+        };
+        decision.detail = Some(what_is_left(conversation, &rejected, left, places));
     }
     // Captured between two of the records, the rules may have changed on either side.
     let in_window = |at| rejected.iter().any(|record| record.span.start <= at && at <= record.span.end);
     let captured_at = captured_at(decision.network_acl, places);
-    let in_force = decision.timeless || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
+    let in_force =
+        decision.timeless || is_known || (!place.subnet_is_inferred && captured_at.is_some_and(in_window));
     let request_seen = conversation.request.is_some_and(|request| request.other_interface.is_none());
     let confidence = if in_force && request_seen && decision.cause != Cause::Undetermined {
         Confidence::Proven
@@ -301,12 +166,13 @@ fn judge<'a>(
         index,
         cause: decision.cause,
         confidence,
-        direction,
+        direction: reject.direction,
         network_acl: decision.network_acl,
         rule: decision.rule,
         candidates: decision.candidates,
         detail: decision.detail,
         config_in_force: in_force,
+        episode,
         rejected,
     }
 }
@@ -348,23 +214,24 @@ pub(super) fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
 }
 
 /// Why the ACL is unknown: nothing is known at all, or this fact.
-fn unknown_acl(fact: &MissingFact, places: &Places<'_>) -> Detail {
+fn unknown_acl(fact: MissingFact, places: &Places<'_>) -> Detail {
     let counts = places.config().counts();
-    if counts.network_acls + counts.interfaces == 0 {
+    if counts.network_acls + counts.interfaces == 0 && places.history().is_none() {
         Detail::NoConfiguration
     } else {
-        Detail::NoNetworkAcl(fact.clone())
+        Detail::NoNetworkAcl(fact)
     }
 }
 
-/// What the ACL in front of the interface says about a rejected packet.
+/// What an ACL in front of the interface says about a rejected packet.
 pub(super) fn decide<'a>(
     packet: &FiveTuple,
     direction: Option<Direction>,
+    acl: Result<&'a NetworkAcl, MissingFact>,
     place: &Place<'a>,
     places: &Places<'a>,
 ) -> Decision<'a> {
-    let Some(direction) = direction else { return decide_both_ways(packet, place, places) };
+    let Some(direction) = direction else { return decide_both_ways(packet, acl, place, places) };
     let remote = Packet::of_flow(direction, packet).remote;
     if is_link_local(remote) {
         return Decision::not_nacl(Detail::LinkLocal);
@@ -372,8 +239,8 @@ pub(super) fn decide<'a>(
     if places.is_same_subnet(place, direction, remote) {
         return Decision::not_nacl(same_subnet(place));
     }
-    let acl = match &place.network_acl {
-        Ok(acl) => *acl,
+    let acl = match acl {
+        Ok(acl) => acl,
         Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
@@ -395,7 +262,12 @@ pub(super) fn decide<'a>(
 }
 
 /// Without a direction: not the ACL if it allows the packet either way, else undetermined between both lists.
-fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'a>) -> Decision<'a> {
+fn decide_both_ways<'a>(
+    packet: &FiveTuple,
+    acl: Result<&'a NetworkAcl, MissingFact>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+) -> Decision<'a> {
     if is_link_local(packet.srcaddr) || is_link_local(packet.dstaddr) {
         return Decision::not_nacl(Detail::LinkLocal);
     }
@@ -404,8 +276,8 @@ fn decide_both_ways<'a>(packet: &FiveTuple, place: &Place<'a>, places: &Places<'
     if stays(Direction::Ingress) && stays(Direction::Egress) {
         return Decision::not_nacl(same_subnet(place));
     }
-    let acl = match &place.network_acl {
-        Ok(acl) => *acl,
+    let acl = match acl {
+        Ok(acl) => acl,
         Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
     let mut candidates = Vec::new();
@@ -442,7 +314,7 @@ fn is_link_local(address: IpAddr) -> bool {
 fn what_is_left(
     conversation: &Conversation,
     rejected: &[RejectedRecord],
-    captured_at: Option<Timestamp>,
+    nothing_else: Detail,
     places: &Places<'_>,
 ) -> Detail {
     if let Some(other) = conversation.request.and_then(|request| request.other_interface) {
@@ -454,16 +326,20 @@ fn what_is_left(
     if conversation.closing_since.is_some_and(|since| since <= first) || closing_itself {
         return Detail::LateAfterClose;
     }
-    let protocol = conversation.packet.protocol;
-    let limit = match protocol {
+    match expired(conversation) {
+        Some(idle) => Detail::TrackingExpired(conversation.packet.protocol, idle),
+        None => nothing_else,
+    }
+}
+
+/// Seconds of silence before the first reject, when they are so many that the connection may no longer be tracked.
+pub(super) fn expired(conversation: &Conversation) -> Option<i64> {
+    let limit = match conversation.packet.protocol {
         Protocol::UDP => UDP_TRACKING_SECONDS,
         Protocol::TCP => TCP_TRACKING_SECONDS,
         _ => i64::MAX,
     };
-    match conversation.idle_seconds {
-        Some(idle) if idle > limit => Detail::TrackingExpired(protocol, idle),
-        _ => Detail::AclAllows(captured_at),
-    }
+    conversation.idle_seconds.filter(|idle| *idle > limit)
 }
 
 /// What rejects that are no replies come to.
@@ -491,24 +367,53 @@ pub fn judge_unpaired<'a>(
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
         let is_possible = reject_only && has_shape_of_a_reply(reject, direction);
-        for reason in reasons(&reject.rejected) {
-            let decision = match reason {
-                Some(reason) => by_log(reason),
-                None => decide(&reject.packet, direction, place, places),
-            };
-            let rejected = reject.rejected.iter().filter(|record| record.reject_reason == reason);
+        for_each_moment(reject, direction, is_possible, places, |moment, rejected| {
             if is_possible && result.possible.len() < most {
-                let judged = possible_reply(decision, direction, rejected.copied().collect(), places);
+                let judged = possible_reply(moment, direction, rejected.to_vec(), places);
                 result.possible.push((as_conversation(reject), judged));
             } else {
                 result.possible_cut += u64::from(is_possible);
-                result.others.add(reject.kind, direction, &decision, rejected);
+                result.others.add(reject.kind, direction, &moment.decision, rejected.iter());
             }
-        }
+        });
     });
     let key = |one: &Conversation| (one.interface, one.packet, one.reply);
     result.possible.sort_by_key(|(one, _)| key(one));
     (result, read)
+}
+
+/// What the log or the ACL of their own time says of the records of a flow, those together of which it says the same.
+pub(super) fn for_each_moment<'a>(
+    reject: &UnpairedReject,
+    direction: Option<Direction>,
+    is_reply: bool,
+    places: &Places<'a>,
+    mut visit: impl FnMut(Moment<'a>, &[RejectedRecord]),
+) {
+    let place = places.of(reject.interface);
+    let packet = Reject { packet: &reject.packet, direction, conversation: None, is_reply };
+    let reasons = reasons(&reject.rejected);
+    for reason in &reasons {
+        let rejected = if reasons.len() == 1 {
+            Cow::Borrowed(reject.rejected.as_slice())
+        } else {
+            let of_reason = reject.rejected.iter().filter(|record| record.reject_reason == *reason);
+            Cow::Owned(of_reason.copied().collect())
+        };
+        match reason {
+            Some(reason) => visit(Moment::of(by_log(*reason)), &rejected),
+            None if places.in_force(place).is_empty() => {
+                let acl = place.network_acl.clone();
+                let decision = decide(&reject.packet, direction, acl, place, places);
+                visit(Moment::of(decision), &rejected);
+            }
+            None => {
+                for (moment, rejected) in by_moment(None, rejected.into_owned(), &packet, place, places) {
+                    visit(moment, &rejected);
+                }
+            }
+        }
+    }
 }
 
 /// What the ACL says of a flow of rejects that are no replies, or of those of them with one reason.
@@ -541,26 +446,21 @@ pub fn visit_others<'a>(
         if reject_only && has_shape_of_a_reply(reject, direction) {
             return;
         }
-        for reason in reasons(&reject.rejected) {
-            let decision = match reason {
-                Some(reason) => by_log(reason),
-                None => decide(&reject.packet, direction, place, places),
-            };
-            let rejected = reject.rejected.iter().filter(|record| record.reject_reason == reason);
+        for_each_moment(reject, direction, false, places, |Moment { decision, .. }, rejected| {
             visit(&Other {
                 cause: decision.cause,
                 direction,
                 network_acl: decision.network_acl,
                 rule: decision.rule,
                 packet: reject.packet,
-                packets: rejected.filter_map(|record| record.packets).fold(0, u64::saturating_add),
+                packets: rejected.iter().filter_map(|record| record.packets).fold(0, u64::saturating_add),
             });
-        }
+        });
     })
 }
 
 fn possible_reply<'a>(
-    decision: Decision<'a>,
+    Moment { decision, episode, is_known }: Moment<'a>,
     direction: Option<Direction>,
     rejected: Vec<RejectedRecord>,
     places: &Places<'a>,
@@ -575,7 +475,8 @@ fn possible_reply<'a>(
         rule: decision.rule,
         candidates: decision.candidates,
         detail: decision.detail.or_else(|| (decision.cause == Cause::NotNacl).then_some(left)),
-        config_in_force: false,
+        config_in_force: is_known,
+        episode,
         rejected,
     }
 }

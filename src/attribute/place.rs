@@ -1,12 +1,16 @@
 //! Where an interface is, which ACL that means, and which address is its own.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::correlate::{InterfaceIndex, InterfaceRef, Interfaces};
 use crate::nacl::NetworkAcl;
+use crate::nacl::history::InForce;
 use crate::net::{Direction, FiveTuple};
+use crate::network::history::History;
 use crate::network::{self, MissingFact, NetworkConfig, Subnet};
 
 /// Everything known about where one interface is.
@@ -22,31 +26,76 @@ pub struct Place<'a> {
     pub network_acl: Result<&'a NetworkAcl, MissingFact>,
     /// The subnet was inferred from an address: the interface itself is not in the snapshot.
     pub subnet_is_inferred: bool,
+    /// What stood in front of it over time; empty without a history.
+    timeline: Rc<[InForce<'a>]>,
     logged: InterfaceRef<'a>,
     known: Option<&'a network::Interface>,
     subnet: Option<&'a Subnet>,
 }
+
+/// A subnet, and the ACL that it has at present.
+type SubnetNow<'a> = (Option<String>, Option<&'a str>);
 
 /// The places of all interfaces met, by [`InterfaceIndex`]. Each is found when it is first asked for: most interfaces
 /// have nothing rejected.
 #[derive(Debug)]
 pub struct Places<'a> {
     config: &'a NetworkConfig,
+    history: Option<&'a History>,
     interfaces: &'a Interfaces,
     found: Vec<OnceCell<Box<Place<'a>>>>,
+    /// What stood in front of the subnets over time, by the ACL that each has at present.
+    timelines: RefCell<HashMap<SubnetNow<'a>, Rc<[InForce<'a>]>>>,
 }
 
 impl<'a> Places<'a> {
     /// The places of these interfaces by what is known of the network.
     #[must_use]
     pub fn new(interfaces: &'a Interfaces, config: &'a NetworkConfig) -> Self {
-        Self { config, interfaces, found: interfaces.iter().map(|_| OnceCell::new()).collect() }
+        Self::over_time(interfaces, config, None)
+    }
+
+    /// The same, with what is known of other times.
+    #[must_use]
+    pub fn over_time(
+        interfaces: &'a Interfaces,
+        config: &'a NetworkConfig,
+        history: Option<&'a History>,
+    ) -> Self {
+        let found = interfaces.iter().map(|_| OnceCell::new()).collect();
+        Self { config, history, interfaces, found, timelines: RefCell::default() }
+    }
+
+    /// What stood in front of the interface over time; empty without a history.
+    #[must_use]
+    pub fn in_force<'p>(&self, place: &'p Place<'a>) -> &'p [InForce<'a>] {
+        &place.timeline
+    }
+
+    /// What is known of other times.
+    #[must_use]
+    pub fn history(&self) -> Option<&'a History> {
+        self.history
+    }
+
+    fn timeline(&self, history: &'a History, place: &Place<'a>) -> Rc<[InForce<'a>]> {
+        let present = place.network_acl.as_ref().ok().copied();
+        let subnet_id = place.subnet_id.as_deref();
+        let key = (subnet_id.map(str::to_owned), present.map(|acl| acl.network_acl_id.as_str()));
+        let mut timelines = self.timelines.borrow_mut();
+        Rc::clone(timelines.entry(key).or_insert_with(|| history.of_subnet(subnet_id, present).into()))
     }
 
     /// The place of one interface.
     #[must_use]
     pub fn of(&self, index: InterfaceIndex) -> &Place<'a> {
-        let find = || Box::new(place(self.interfaces.get(index), self.config));
+        let find = || {
+            let mut place = Box::new(place(self.interfaces.get(index), self.config));
+            if let Some(history) = self.history {
+                place.timeline = self.timeline(history, &place);
+            }
+            place
+        };
         self.found[index.0 as usize].get_or_init(find)
     }
 
@@ -113,7 +162,17 @@ fn place<'a>(logged: InterfaceRef<'a>, config: &'a NetworkConfig) -> Place<'a> {
         Some(subnet_id) => config.acl_for_subnet(subnet_id, vpc_id.as_deref()),
         None => config.acl_for_interface(&interface_id),
     };
-    Place { interface_id, subnet_id, vpc_id, network_acl, subnet_is_inferred, logged, known, subnet }
+    Place {
+        interface_id,
+        subnet_id,
+        vpc_id,
+        network_acl,
+        subnet_is_inferred,
+        timeline: Rc::default(),
+        logged,
+        known,
+        subnet,
+    }
 }
 
 impl Place<'_> {

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::judge::{Cause, Detail, by_log, decide};
+use super::cause::{Cause, Detail};
+use super::judge::for_each_moment;
 use super::place::Places;
 use crate::correlate::{
-    Correlated, InterfaceIndex, LONGEST_RECORD_SECONDS, Sighting, SightingKind, SilentRequest, Span,
+    Correlated, InterfaceIndex, LONGEST_RECORD_SECONDS, RejectedRecord, Sighting, SightingKind,
+    SilentRequest, Span, UnpairedKind, UnpairedReject,
 };
 use crate::nacl::{NetworkAcl, NetworkAclEntry};
 use crate::net::{Direction, Protocol, Timestamp};
@@ -163,15 +165,28 @@ fn followed<'a>(request: &SilentRequest, places: &Places<'a>) -> Option<Followed
         detail: None,
     };
     if seen.kind == SightingKind::Rejected {
-        let place = places.of(seen.interface);
-        let decision = match seen.reject_reason {
-            Some(reason) => by_log(reason),
-            None => decide(&request.packet, followed.direction, place, places),
+        let record = RejectedRecord {
+            span: request.span,
+            packets: None,
+            bytes: None,
+            tcp_flags: None,
+            reject_reason: seen.reject_reason,
         };
-        followed.cause = Some(decision.cause);
-        followed.network_acl = decision.network_acl;
-        followed.rule = decision.rule;
-        followed.detail = decision.detail;
+        let reject = UnpairedReject {
+            interface: seen.interface,
+            flow: seen.flow,
+            packet: request.packet,
+            flow_direction: seen.flow_direction,
+            kind: UnpairedKind::Request,
+            rejected: vec![record],
+        };
+        for_each_moment(&reject, followed.direction, false, places, |moment, _| {
+            let decision = moment.decision;
+            followed.cause = Some(decision.cause);
+            followed.network_acl = decision.network_acl;
+            followed.rule = decision.rule;
+            followed.detail = decision.detail;
+        });
     }
     Some(followed)
 }

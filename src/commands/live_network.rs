@@ -6,17 +6,27 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::live_history::{self, RegionAcls};
 use crate::aws::{Action, Aws, AwsError};
-use crate::config::Diagnose;
+use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{InterfaceRef, Interfaces};
 use crate::net::Timestamp;
 use crate::network::NetworkConfig;
+use crate::network::history::{History, HistoryDocuments};
 
 /// The configuration, and where it is from.
 pub(super) struct Network {
     config: NetworkConfig,
     live: Option<Live>,
     origin: &'static str,
+    /// From files.
+    documents: HistoryDocuments,
+    /// With what CloudTrail and AWS Config said, when they were asked.
+    asked: Option<HistoryDocuments>,
+    /// What they could not say.
+    limitations: Vec<AwsError>,
+    /// Put together from the documents and the configuration; none where none was given.
+    history: Option<History>,
 }
 
 /// What was asked of EC2.
@@ -26,6 +36,11 @@ struct Live {
     asked: Asked,
     documents: Vec<(PathBuf, Value)>,
     denied: Vec<AwsError>,
+}
+
+/// What messages call what EC2 says of a region.
+fn document_name(region: &str) -> PathBuf {
+    PathBuf::from(format!("EC2 {region}"))
 }
 
 /// The VPCs whose configuration is known.
@@ -39,14 +54,101 @@ impl Network {
     pub(super) fn of_snapshots(config: &Diagnose) -> anyhow::Result<Self> {
         let origin = if config.snapshots.is_empty() { "none" } else { "snapshot" };
         let config = NetworkConfig::load(&config.snapshots).context("cannot use the snapshot")?;
-        Ok(Self { config, live: None, origin })
+        Ok(Self {
+            config,
+            live: None,
+            origin,
+            documents: HistoryDocuments::default(),
+            asked: None,
+            limitations: Vec::new(),
+            history: None,
+        })
+    }
+
+    /// With the history that was given, from files.
+    pub(super) fn with_history(mut self, config: &Diagnose) -> anyhow::Result<Self> {
+        let path = |source: &HistorySource| match source {
+            HistorySource::Path(path) => Some(path.clone()),
+            HistorySource::Live => None,
+        };
+        let paths: Vec<PathBuf> = config.history.iter().filter_map(path).collect();
+        self.documents = HistoryDocuments::load(&paths).context("cannot use the history")?;
+        self.rebuild();
+        Ok(self)
+    }
+
+    /// Puts the history together anew, after the configuration or the documents have changed.
+    fn rebuild(&mut self) {
+        let documents = self.asked.as_ref().unwrap_or(&self.documents);
+        self.history = (!documents.is_empty()).then(|| documents.with(&self.config));
+    }
+
+    /// Asks CloudTrail and AWS Config for the past of the network ACLs that are known, back to `since`. Once it was asked,
+    /// the past is asked for again only with the present.
+    pub(super) fn ask_history(&mut self, aws: &Aws, since: Timestamp) -> anyhow::Result<()> {
+        if self.asked.is_some() {
+            return Ok(());
+        }
+        let asked_at = Timestamp(jiff::Timestamp::now().as_second());
+        let past = live_history::ask(aws, &self.acls_by_region(aws), since, asked_at)?;
+        let mut documents = self.documents.clone();
+        let complete = past.complete.map(|complete| (complete.since, complete.until));
+        documents.add(&past.documents, complete).context("cannot use what CloudTrail and AWS Config say")?;
+        self.asked = Some(documents);
+        self.limitations = past.limitations;
+        self.rebuild();
+        Ok(())
+    }
+
+    /// Where the network ACLs are: as EC2 said; of a snapshot nothing says it, so that every region is asked.
+    fn acls_by_region(&self, aws: &Aws) -> Vec<RegionAcls> {
+        let Some(live) = &self.live else {
+            let network_acl_ids: Vec<String> =
+                self.config.acls().map(|acl| acl.network_acl_id.clone()).collect();
+            let of_region = |region: &String| RegionAcls {
+                region: region.clone(),
+                network_acl_ids: network_acl_ids.clone(),
+            };
+            return aws.regions().iter().map(of_region).collect();
+        };
+        let of_region = |region: &String| {
+            let name = document_name(region);
+            let described = live.documents.iter().filter(|(document, _)| *document == name);
+            let mut network_acl_ids: Vec<String> = described
+                .flat_map(|(_, document)| RegionAcls::described(region, document).network_acl_ids)
+                .collect();
+            network_acl_ids.sort();
+            network_acl_ids.dedup();
+            RegionAcls { region: region.clone(), network_acl_ids }
+        };
+        live.regions.iter().map(of_region).collect()
+    }
+
+    /// What of the past could not be learned: without which the run is incomplete, and how the account is.
+    pub(super) fn history_limits(&self) -> (Vec<String>, Vec<String>) {
+        let (shortfalls, others): (Vec<_>, Vec<_>) =
+            self.limitations.iter().partition(|limitation| live_history::is_shortfall(limitation));
+        let tell = |limits: Vec<&AwsError>| limits.into_iter().map(live_history::tell).collect();
+        (tell(shortfalls), tell(others))
+    }
+
+    pub(super) fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// To be asked of EC2 in these regions.
     pub(super) fn live(aws: Aws, regions: Vec<String>) -> Self {
         let asked = Asked::Vpcs(BTreeSet::new());
         let live = Live { aws, regions, asked, documents: Vec::new(), denied: Vec::new() };
-        Self { config: NetworkConfig::default(), live: Some(live), origin: "live" }
+        Self {
+            config: NetworkConfig::default(),
+            live: Some(live),
+            origin: "live",
+            documents: HistoryDocuments::default(),
+            asked: None,
+            limitations: Vec::new(),
+            history: None,
+        }
     }
 
     pub(super) fn config(&self) -> &NetworkConfig {
@@ -122,6 +224,7 @@ impl Network {
             live.documents.clear();
             live.denied.clear();
         }
+        (self.asked, self.limitations) = (None, Vec::new());
     }
 
     /// `false` when there was no whole answer, as the run is to end: then this counts as denied, and as not asked.
@@ -145,7 +248,7 @@ impl Network {
             if let Some(members) = document.as_object_mut() {
                 members.insert("flowcheck".to_owned(), json!({ "captured_at": captured_at.to_string() }));
             }
-            documents.push((PathBuf::from(format!("EC2 {region}")), document));
+            documents.push((document_name(region), document));
             for error in described.missing {
                 if !live.denied.contains(&error) {
                     live.denied.push(error);
@@ -157,6 +260,7 @@ impl Network {
         }
         live.documents.append(&mut documents);
         self.config = NetworkConfig::from_documents(&live.documents).context("cannot use what EC2 says")?;
+        self.rebuild();
         Ok(true)
     }
 }

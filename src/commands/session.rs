@@ -13,7 +13,7 @@ use super::watch::{FINDINGS_SHOWN, Watch};
 use crate::attribute::{
     Fixes, Places, findings, judge_conversations, judge_unpaired, no_reply, visit_others,
 };
-use crate::config::Diagnose;
+use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
 use crate::pipeline::{ReadOptions, Reading, read};
@@ -38,13 +38,14 @@ impl<'a> Session<'a> {
         let mut sources = Sources::new(config, stop);
         // Finding credentials can take a while: a login that is renewed, a role that is assumed.
         let network = before_anything_is_known(stop, last_words, || {
-            if config.live_network {
+            let network = if config.live_network {
                 let aws = sources.aws()?;
                 let regions = aws.regions().to_vec();
-                Ok(Network::live(aws, regions))
+                Network::live(aws, regions)
             } else {
-                Network::of_snapshots(config)
-            }
+                Network::of_snapshots(config)?
+            };
+            network.with_history(config)
         })?;
         let watch = Watch::new(&config.output);
         Ok(Self { config, stop: stop.clone(), sources, network, watch, last_words })
@@ -79,6 +80,7 @@ impl<'a> Session<'a> {
         })?;
         let options = self.read_options(window);
         let Self { config, network, watch, .. } = self;
+        let config = *config;
         watch.begin();
         let so_far = Found::while_reading();
         let reading = read(&found.discovery.objects, &options, &mut |progress, join| {
@@ -97,6 +99,13 @@ impl<'a> Session<'a> {
         });
         watch.say("asking EC2 for the network configuration");
         network.cover(&reading.correlated.interfaces)?;
+        if config.history.contains(&HistorySource::Live)
+            && let Some(span) = reading.correlated.span.filter(|_| reading.correlated.rejected > 0)
+        {
+            watch.say("asking CloudTrail and AWS Config for changes of network ACLs");
+            let aws = self.sources.aws()?;
+            network.ask_history(&aws, span.start.plus_seconds(-config.match_window_seconds))?;
+        }
         let mut diagnosis = attribute(config, network, &found, window, reading);
         diagnosis.input.requests = self.sources.requests();
         diagnosis.notes.extend(self.sources.events());
@@ -165,7 +174,7 @@ fn attribute(
     let span = &mut reading.correlated.span;
     *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);
-    let places = Places::new(&reading.correlated.interfaces, network.config());
+    let places = Places::over_time(&reading.correlated.interfaces, network.config(), network.history());
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
     let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;

@@ -447,15 +447,23 @@ impl Correlator {
         if self.spilled.is_some() {
             self.join_spilled(None);
         }
-        let rest = self.waiting.take_all();
-        self.probe(rest);
-        let window = self.options.match_window_seconds;
-        let rejects = std::mem::take(&mut self.rejects);
-        rejects.settle_all(window, &self.interfaces, &mut self.settled);
-        self.identities.count_all();
-        self.totals.unchecked = self.identities.unchecked();
+        // Nobody reads any more: what is left to count does not have to wait for what is left to join.
+        let mut identities = std::mem::replace(&mut self.identities, Identities::new(0));
+        let counted = std::thread::scope(|scope| {
+            let counting = scope.spawn(move || {
+                identities.count_all();
+                (identities.counted(), identities.unchecked())
+            });
+            let rest = self.waiting.take_all();
+            self.probe(rest);
+            let window = self.options.match_window_seconds;
+            let rejects = std::mem::take(&mut self.rejects);
+            rejects.settle_all(window, &self.interfaces, &mut self.settled);
+            counting.join()
+        });
+        let (counted, unchecked) = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.totals.unchecked = unchecked;
         self.totals.not_kept_because = self.quota.refused();
-        let counted = self.identities.counted();
         correlated(self.settled, self.interfaces, self.totals, counted)
     }
 }

@@ -70,7 +70,6 @@ impl Id {
     #[inline]
     fn place(self) -> usize {
         // The ids of one account differ in all their digits: the last eight are as good as any.
-        #[expect(clippy::cast_possible_truncation, reason = "fourteen bits are left")]
         let digits = (self.ends.1 >> 64) as u64;
         (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
     }
@@ -162,6 +161,10 @@ impl Familiar {
 impl Slot {
     /// Whether a record leaves what is known of the interface's own address as it is.
     #[expect(clippy::inline_always, reason = "as for find")]
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "which of the two it is changes from record to record: no branch"
+    )]
     #[inline(always)]
     fn says_nothing_new(&self, record: &PlainRecord<'_>) -> bool {
         let (source, destination) = (record.srcaddr, record.dstaddr);

@@ -187,6 +187,18 @@ impl<'a> Gatherer<'a> {
         }
     }
 
+    /// Whether nothing was collected since the last batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Batch { counts, malformed, missing, foreign, interfaces, status, .. } = &self.batch;
+        *counts == Counts::default()
+            && malformed.is_empty()
+            && missing.is_empty()
+            && foreign.is_empty()
+            && interfaces.is_empty()
+            && status.is_empty()
+    }
+
     /// The rows so far; the next ones go into a new batch.
     pub fn take(&mut self) -> Batch {
         self.exchange(Batch::default())
@@ -418,10 +430,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Takes any other ordinary record, and remembers what it says of its interface.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the copy is made only here: the usual way keeps none in memory"
-    )]
+    // By value: the copy is made only here, and the usual way keeps none in memory.
     #[inline(never)]
     fn unfamiliar(&mut self, record: PlainRecord<'_>) {
         let record = &record;

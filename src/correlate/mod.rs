@@ -10,8 +10,8 @@
 mod accepted;
 mod conversation;
 mod correlator;
+mod decide;
 mod distinct;
-mod draft;
 mod encoding;
 mod familiar;
 mod gather;

@@ -84,6 +84,10 @@ impl Drop for Disk {
 pub(super) struct Partitioned {
     parts: Vec<Part>,
     buffered: usize,
+    /// The most that has waited in buffers.
+    kept: usize,
+    /// Pieces of the file.
+    extents: usize,
     /// Bytes that may wait in buffers.
     budget: usize,
     disk: Option<Arc<Mutex<Disk>>>,
@@ -116,7 +120,7 @@ pub(super) struct Unread {
 impl Partitioned {
     pub(super) fn new(budget: usize, quota: &Arc<Quota>) -> Self {
         let parts = vec![Part::default(); PARTITIONS];
-        Self { parts, buffered: 0, budget, disk: None, quota: Arc::clone(quota) }
+        Self { parts, buffered: 0, kept: 0, extents: 0, budget, disk: None, quota: Arc::clone(quota) }
     }
 
     /// Adds what `encode` appends, a whole row, to a partition.
@@ -147,6 +151,7 @@ impl Partitioned {
     /// Writes the buffers. What cannot be written goes to `lost`, whole rows of one partition at a time.
     pub(super) fn write(&mut self, mut lost: impl FnMut(usize, &[u8])) {
         let keep = (self.budget / PARTITIONS).saturating_mul(4);
+        self.kept = self.kept.max(self.buffered);
         for at in 0..self.parts.len() {
             if self.parts[at].buffer.is_empty() {
                 continue;
@@ -156,6 +161,7 @@ impl Partitioned {
             match self.append(&buffer) {
                 Ok((at_byte, length)) => {
                     self.parts[at].extents.push(Extent { at: at_byte, length, rows });
+                    self.extents += 1;
                 }
                 Err(error) => {
                     self.quota.refuse(&error);
@@ -222,8 +228,12 @@ impl Partitioned {
 
     /// Bytes held in memory.
     pub(super) fn bytes(&self) -> usize {
-        let of_part = |part: &Part| part.buffer.capacity() + part.extents.capacity() * size_of::<Extent>();
-        self.parts.iter().map(of_part).sum::<usize>() + self.parts.len() * size_of::<Part>()
+        // Lists grow by doubling: half as much again on average. Emptied buffers are kept up to a bound.
+        let buffers = self.buffered.max(self.kept);
+        buffers
+            + buffers / 2
+            + self.extents * size_of::<Extent>() / 2 * 3
+            + self.parts.len() * size_of::<Part>()
     }
 }
 

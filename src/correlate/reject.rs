@@ -1,4 +1,4 @@
-//! The table of rejected flows that accepted records probe, and the decision which of them are replies.
+//! The table of rejected flows that accepted records probe.
 //!
 //! Requests that were accepted on their way out stand in the same table: whatever belongs to their conversation finds
 //! them there. What becomes of them is decided in `silent`.
@@ -10,15 +10,15 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashSet, HashTable};
 
 use super::accepted::WideRow;
-use super::conversation::{Conversation, RejectedRecord, UnpairedKind, UnpairedPart};
-use super::draft::{Draft, split_by_gap};
+use super::conversation::RejectedRecord;
+use super::decide::merge_copies;
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
 use super::silent::settle;
 use super::waiting::Run;
 use super::{Span, Timestamp};
-use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
+use crate::net::{Direction, FiveTuple, Protocol};
 
 /// A rejected record, or an accepted request whose answer is looked for, as a batch hands it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub(super) struct Entry {
     /// These records are no rejects but requests that went out.
     pub(super) is_request: bool,
     /// The first rejected record that came; of a scan there is no other.
-    first: Stored,
-    more: Vec<Stored>,
+    pub(super) first: Stored,
+    pub(super) more: Vec<Stored>,
     /// Latest `end` of a rejected record.
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
@@ -54,7 +54,7 @@ pub(super) struct Entry {
 /// A rejected record in the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
-    identity: u64,
+    pub(super) identity: u64,
     pub(super) flow_direction: Option<Direction>,
     pub(super) record: RejectedRecord,
 }
@@ -68,11 +68,11 @@ pub(super) struct Hit {
 
 impl Hit {
     /// What tells one accepted record of a conversation from another.
-    fn key(&self) -> (InterfaceIndex, Relation, Span, Option<u64>, Option<u64>) {
+    pub(super) fn key(&self) -> (InterfaceIndex, Relation, Span, Option<u64>, Option<u64>) {
         (self.row.interface, self.relation, self.row.span, self.row.packets, self.row.bytes)
     }
 
-    fn order(&self) -> impl Ord + use<> {
+    pub(super) fn order(&self) -> impl Ord + use<> {
         (self.key(), self.row.flow_direction, self.row.tcp_flags)
     }
 }
@@ -354,180 +354,6 @@ impl Entry {
         // opposite way through another interface of this side is meant, and only the direction field can tell. Which
         // way the rejected records went is asked when all of them are there.
         row.flow_direction.map(|_| Relation::ReverseElsewhere)
-    }
-
-    /// Decides record by record, then gathers the replies into conversations.
-    pub(super) fn settle(
-        mut self,
-        match_window_seconds: i64,
-        interfaces: &InterfaceTable,
-        into: &mut Settled,
-    ) {
-        let is_tcp = self.packet.protocol == Protocol::TCP;
-        if self.hits.is_empty()
-            && self.more.is_empty()
-            && let Some(kind) = Around::default().kind_of(&self.first, is_tcp, match_window_seconds)
-        {
-            into.unpaired(&self.unpaired(kind, self.first.flow_direction, &[self.first.record]));
-            return;
-        }
-        let hits = merge_hits(std::mem::take(&mut self.hits));
-        let around = Around::new(&hits);
-        let mut replies: Vec<Stored> = Vec::new();
-        let mut others: [Vec<Stored>; 3] = Default::default();
-        for stored in self.take_records() {
-            match around.kind_of(&stored, is_tcp, match_window_seconds) {
-                None => replies.push(stored),
-                Some(kind) => others[kind as usize].push(stored),
-            }
-        }
-        let mut drafts = split_by_gap(&replies, match_window_seconds);
-        for hit in &hits {
-            let span = hit.row.span;
-            // Records of one draft lie so close that whatever is near its span is near one of them.
-            let first = drafts
-                .partition_point(|draft| span.start.seconds_since(draft.span.end) > match_window_seconds);
-            let near = |draft: &&mut Draft| draft.span.start.seconds_since(span.end) <= match_window_seconds;
-            for draft in drafts[first..].iter_mut().take_while(near) {
-                draft.add(hit, interfaces);
-            }
-        }
-        for draft in drafts {
-            into.conversation(Conversation {
-                interface: self.interface,
-                reply: self.flow,
-                packet: self.packet,
-                flow_direction: draft.flow_direction,
-                request: draft.request.or(draft.request_elsewhere),
-                accepted_reply: draft.accepted_reply,
-                closing_since: draft.closing_since,
-                idle_seconds: draft.last_activity.map(|end| draft.span.start.seconds_since(end).max(0)),
-                rejected: draft.rejected,
-            });
-        }
-        for kind in [UnpairedKind::Request, UnpairedKind::RequestSide, UnpairedKind::Unsolicited] {
-            let stored = &others[kind as usize];
-            if !stored.is_empty() {
-                let direction = stored.iter().filter_map(|stored| stored.flow_direction).min();
-                let records: Vec<_> = stored.iter().map(|stored| stored.record).collect();
-                into.unpaired(&self.unpaired(kind, direction, &records));
-            }
-        }
-    }
-
-    fn unpaired<'r>(
-        &self,
-        kind: UnpairedKind,
-        flow_direction: Option<Direction>,
-        rejected: &'r [RejectedRecord],
-    ) -> UnpairedPart<'r> {
-        let Self { interface, flow, packet, .. } = *self;
-        UnpairedPart { interface, flow, packet, flow_direction, kind, rejected }
-    }
-}
-
-/// What formats say differently of one record is put together. The result is in time order.
-fn merge_copies(mut rejected: Vec<Stored>) -> Vec<Stored> {
-    rejected.sort_unstable_by_key(|stored| stored.identity);
-    rejected.dedup_by(|copy, kept| {
-        if copy.identity != kept.identity {
-            return false;
-        }
-        kept.flow_direction = least(kept.flow_direction, copy.flow_direction);
-        kept.record.tcp_flags = either_flags(kept.record.tcp_flags, copy.record.tcp_flags);
-        kept.record.reject_reason = least(kept.record.reject_reason, copy.record.reject_reason);
-        true
-    });
-    rejected.sort_unstable_by_key(|stored| (stored.record, stored.flow_direction));
-    rejected
-}
-
-/// The same for accepted records: of one interface, one tuple, one window and one size.
-pub(super) fn merge_hits(mut hits: Vec<Hit>) -> Vec<Hit> {
-    hits.sort_unstable_by_key(Hit::order);
-    hits.dedup_by(|copy, kept| {
-        let directions = (copy.row.flow_direction, kept.row.flow_direction);
-        if copy.key() != kept.key() || matches!(directions, (Some(a), Some(b)) if a != b) {
-            return false;
-        }
-        kept.row.flow_direction = least(directions.0, directions.1);
-        kept.row.tcp_flags = either_flags(kept.row.tcp_flags, copy.row.tcp_flags);
-        true
-    });
-    hits
-}
-
-pub(super) fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-pub(super) fn either_flags(a: Option<TcpFlags>, b: Option<TcpFlags>) -> Option<TcpFlags> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(TcpFlags(a.0 | b.0)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// The times of the accepted records around the rejected ones, by what they tell.
-#[derive(Debug, Default)]
-struct Around {
-    requests: Nearby,
-    /// Requests through another interface that went in, and that went out.
-    elsewhere: [Nearby; 2],
-    /// A SYN in the rejected direction or a SYN-ACK in the other one makes this side the requester.
-    this_side_began: Nearby,
-    other_side_began: Nearby,
-}
-
-impl Around {
-    fn new(hits: &[Hit]) -> Self {
-        let of = |test: &dyn Fn(&Hit) -> bool| {
-            Nearby::new(hits.iter().filter(|hit| test(hit)).map(|hit| hit.row.span))
-        };
-        let says = |hit: &Hit, relation, test: fn(TcpFlags) -> bool| {
-            hit.relation == relation && hit.row.tcp_flags.is_some_and(test)
-        };
-        let elsewhere = |direction| {
-            of(&|hit| hit.relation == Relation::ReverseElsewhere && hit.row.flow_direction == Some(direction))
-        };
-        Self {
-            requests: of(&|hit| hit.relation == Relation::Reverse),
-            elsewhere: [elsewhere(Direction::Ingress), elsewhere(Direction::Egress)],
-            this_side_began: of(&|hit| {
-                says(hit, Relation::Same, TcpFlags::is_pure_syn)
-                    || says(hit, Relation::Reverse, TcpFlags::has_syn_ack)
-            }),
-            other_side_began: of(&|hit| {
-                says(hit, Relation::Same, TcpFlags::has_syn_ack)
-                    || says(hit, Relation::Reverse, TcpFlags::is_pure_syn)
-            }),
-        }
-    }
-
-    /// `None` for a rejected reply, else why it is none.
-    fn kind_of(&self, stored: &Stored, is_tcp: bool, match_window_seconds: i64) -> Option<UnpairedKind> {
-        let span = stored.record.span;
-        let flags = stored.record.tcp_flags.filter(|_| is_tcp).unwrap_or_default();
-        if flags.has_syn_ack() {
-            return None;
-        }
-        if flags.is_pure_syn() {
-            return Some(UnpairedKind::Request);
-        }
-        let any = |times: &Nearby| times.any_within(span, match_window_seconds);
-        let elsewhere = match stored.flow_direction {
-            Some(Direction::Egress) => any(&self.elsewhere[0]),
-            Some(Direction::Ingress) => any(&self.elsewhere[1]),
-            None => false,
-        };
-        if !elsewhere && !any(&self.requests) {
-            return Some(UnpairedKind::Unsolicited);
-        }
-        let this_side_is_the_requester = is_tcp && any(&self.this_side_began) && !any(&self.other_side_began);
-        this_side_is_the_requester.then_some(UnpairedKind::RequestSide)
     }
 }
 

@@ -70,8 +70,8 @@ impl Settled {
         self.cost += cost(&conversation);
         self.records += conversation.rejected.len();
         self.conversations.push(conversation);
-        while self.cost > self.limit && !self.conversations.is_empty() {
-            self.highest_rank /= 2;
+        while self.cost > self.limit && self.highest_rank > 0 {
+            self.highest_rank = self.highest_rank / 8 * 7;
             let highest = self.highest_rank;
             let out: Vec<_> =
                 self.conversations.extract_if(.., |conversation| rank(conversation) > highest).collect();
@@ -98,8 +98,8 @@ impl Settled {
             return;
         }
         self.spans += usize::from(self.skip_data.entry(interface).or_default().insert(span));
-        while self.spans * SPAN_BYTES > self.limit / 4 {
-            self.highest_span_rank /= 2;
+        while self.spans * SPAN_BYTES > self.limit / 4 && self.highest_span_rank > 0 {
+            self.highest_span_rank = self.highest_span_rank / 8 * 7;
             let highest = self.highest_span_rank;
             let mut kept = 0;
             self.skip_data.retain(|_, spans| {

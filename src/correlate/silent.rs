@@ -12,12 +12,10 @@ use hashbrown::HashMap;
 
 use super::Span;
 use super::accepted::WideRow;
-use super::draft::sum_of_known;
+use super::decide::{either_flags, least, merge_hits, sum_of_known};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
-use super::reject::{
-    Entry, Hit, RejectedRow, Relation, Stored, conversation_hash, either_flags, least, merge_hits,
-};
+use super::reject::{Entry, Hit, RejectedRow, Relation, Stored, conversation_hash};
 use super::settled::Settled;
 use crate::net::{Direction, FiveTuple, TcpFlags};
 use crate::record::RejectReason;

@@ -1,10 +1,11 @@
 //! Network ACLs and the only evaluator of them.
 //!
-//! Owns what an ACL is, how it decides a packet, and which change to it would let packets through. Refuses to know where ACLs are loaded from, which
-//! subnet a packet crosses and what a log record is.
+//! Owns what an ACL is, how it decides a packet, what it was at another time, and which change to it would let packets
+//! through. Refuses to know where ACLs are loaded from, which subnet a packet crosses and what a log record is.
 
 mod evaluate;
 pub mod fix;
+pub mod history;
 mod model;
 
 pub use evaluate::{

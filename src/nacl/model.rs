@@ -199,6 +199,18 @@ impl NetworkAclEntry {
         self.icmp.filter(|icmp| self.protocol == AclProtocol::Number(tested) && !icmp.is_all())
     }
 
+    /// Whether both are the same rule: one may be written with the range of all ports and the other without a range.
+    #[must_use]
+    pub fn is_same_rule(&self, other: &Self) -> bool {
+        let plain = |entry: &Self| Self {
+            ports: entry.port_range(),
+            icmp: entry.icmp_type_code(),
+            cidr: entry.cidr.trunc(),
+            ..entry.clone()
+        };
+        plain(self) == plain(other)
+    }
+
     /// Whether this is one of AWS's own last entries, shown as `*`.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -288,6 +300,18 @@ impl NetworkAcl {
             subnet_ids: Vec::new(),
             ingress: in_order(Direction::Ingress, ingress),
             egress: in_order(Direction::Egress, egress),
+        }
+    }
+
+    /// The same ACL with these entries in place of its own.
+    #[must_use]
+    pub fn with_entries(&self, entries: impl IntoIterator<Item = NetworkAclEntry>) -> Self {
+        Self {
+            vpc_id: self.vpc_id.clone(),
+            is_default: self.is_default,
+            name: self.name.clone(),
+            subnet_ids: self.subnet_ids.clone(),
+            ..Self::new(self.network_acl_id.clone(), entries)
         }
     }
 

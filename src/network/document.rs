@@ -29,6 +29,8 @@ pub(super) struct Document {
     pub(super) interfaces: Vec<Interface>,
     pub(super) nat_gateways: Vec<NatGateway>,
     pub(super) vpcs: Vec<Vpc>,
+    /// Association id, the ACL and the subnet that it ties together.
+    pub(super) associations: Vec<[String; 3]>,
 }
 
 /// A member that is missing or malformed, and where.
@@ -41,16 +43,16 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(member: &'static str, problem: impl Into<String>) -> Self {
+    pub(super) fn new(member: &'static str, problem: impl Into<String>) -> Self {
         Self { resource: String::new(), rule: None, member, problem: problem.into() }
     }
 
-    fn missing(member: &'static str) -> Self {
+    pub(super) fn missing(member: &'static str) -> Self {
         Self::new(member, "is missing")
     }
 
     /// `110.5 is not …`; the value is cut to a printable length.
-    fn not(member: &'static str, value: &Value, wanted: &str) -> Self {
+    pub(super) fn not(member: &'static str, value: &Value, wanted: &str) -> Self {
         const SHOWN_CHARS: usize = 60;
         let text = value.to_string();
         let shown: String = text.chars().take(SHOWN_CHARS).collect();
@@ -59,7 +61,7 @@ impl Fault {
     }
 }
 
-type Object = Map<String, Value>;
+pub(super) type Object = Map<String, Value>;
 
 impl Document {
     /// Reads a document; `None` when it has none of the known keys.
@@ -76,6 +78,10 @@ impl Document {
             interfaces: resources(object, "NetworkInterfaces", "NetworkInterfaceId", interface)?,
             nat_gateways: resources(object, "NatGateways", "NatGatewayId", nat_gateway)?,
             vpcs: resources(object, "Vpcs", "VpcId", vpc)?,
+            associations: resources(object, "NetworkAcls", "NetworkAclId", |acl, id| {
+                association_ids(acl, &id)
+            })?
+            .concat(),
         }))
     }
 }
@@ -112,7 +118,20 @@ fn resources<T>(
     Ok(found)
 }
 
-fn network_acl(object: &Object, network_acl_id: String) -> Result<NetworkAcl, Fault> {
+/// The associations of an ACL that say their id.
+pub(super) fn association_ids(object: &Object, network_acl_id: &str) -> Result<Vec<[String; 3]>, Fault> {
+    let mut found = Vec::new();
+    for association in objects(object, "Associations")? {
+        // Only a history needs the ids.
+        let id = association.get("NetworkAclAssociationId").and_then(Value::as_str);
+        if let (Some(id), Some(subnet_id)) = (id, text(association, "SubnetId")?) {
+            found.push([id.to_owned(), network_acl_id.to_owned(), subnet_id]);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn network_acl(object: &Object, network_acl_id: String) -> Result<NetworkAcl, Fault> {
     // Without its entries an ACL would seem to deny everything.
     if member(object, "Entries").is_none() {
         return Err(Fault::missing("Entries"));
@@ -142,7 +161,7 @@ fn rule_place(object: &Object, index: usize) -> String {
     }
 }
 
-fn entry(object: &Object) -> Result<NetworkAclEntry, Fault> {
+pub(super) fn entry(object: &Object) -> Result<NetworkAclEntry, Fault> {
     let protocol = protocol(object)?;
     let (ports, icmp) = match protocol {
         AclProtocol::Number(number) if number.has_ports() => (port_range(object)?, None),
@@ -160,7 +179,7 @@ fn entry(object: &Object) -> Result<NetworkAclEntry, Fault> {
     })
 }
 
-fn rule_number(object: &Object) -> Result<u16, Fault> {
+pub(super) fn rule_number(object: &Object) -> Result<u16, Fault> {
     const MEMBER: &str = "RuleNumber";
     match number::<u16>(object, MEMBER, "a rule number from 1 to 65535")? {
         Some(0) => Err(Fault::new(MEMBER, "0 is not a rule number from 1 to 65535")),
@@ -169,7 +188,7 @@ fn rule_number(object: &Object) -> Result<u16, Fault> {
     }
 }
 
-fn direction(object: &Object) -> Result<Direction, Fault> {
+pub(super) fn direction(object: &Object) -> Result<Direction, Fault> {
     let egress = flag(object, "Egress")?.ok_or_else(|| Fault::missing("Egress"))?;
     Ok(if egress { Direction::Egress } else { Direction::Ingress })
 }
@@ -335,7 +354,7 @@ fn member<'a>(object: &'a Object, member: &str) -> Option<&'a Value> {
 }
 
 /// A text; an empty one counts as absent.
-fn text(object: &Object, name: &'static str) -> Result<Option<String>, Fault> {
+pub(super) fn text(object: &Object, name: &'static str) -> Result<Option<String>, Fault> {
     match member(object, name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok((!text.is_empty()).then(|| text.clone())),
@@ -343,7 +362,7 @@ fn text(object: &Object, name: &'static str) -> Result<Option<String>, Fault> {
     }
 }
 
-fn needed_text(object: &Object, name: &'static str) -> Result<String, Fault> {
+pub(super) fn needed_text(object: &Object, name: &'static str) -> Result<String, Fault> {
     text(object, name)?.ok_or_else(|| Fault::missing(name))
 }
 

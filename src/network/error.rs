@@ -92,4 +92,12 @@ pub enum MissingFact {
         "no network ACL known for {subnet_id}: the snapshot associates it with both {network_acl_id} and {other_id}"
     )]
     OneAssociation { subnet_id: String, network_acl_id: String, other_id: String },
+    /// The history names the subnet, and not the ACL that it had then.
+    #[error("no network ACL known for {subnet_id}: the history does not say which one it had then")]
+    AssociationThen { subnet_id: String },
+    /// The history names the ACL, and no state of it is known.
+    #[error(
+        "the entries of {network_acl_id} are not known: neither the history nor the network configuration holds a state of it"
+    )]
+    EntriesThen { network_acl_id: String },
 }

@@ -92,23 +92,12 @@ impl Loader {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<usize, SnapshotError> {
-        let read_error = |source| SnapshotError::Read { path: path.to_owned(), source };
-        let content = read_bounded(File::open(path).map_err(read_error)?).map_err(read_error)?;
-        self.add_content(path, &content)
+        self.add_content(path, &read_file(path)?)
     }
 
     /// Adds the documents in one file's content and says how many had a known key.
     fn add_content(&mut self, path: &Path, content: &[u8]) -> Result<usize, SnapshotError> {
-        let inflated = if content.starts_with(&GZIP_MAGIC) {
-            let inflated = read_bounded(flate2::read::MultiGzDecoder::new(content));
-            Cow::Owned(inflated.map_err(|source| SnapshotError::Read { path: path.to_owned(), source })?)
-        } else {
-            Cow::Borrowed(content)
-        };
-        if inflated.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(SnapshotError::TooLarge { path: path.to_owned(), limit: MAX_DOCUMENT_BYTES });
-        }
-        let text = as_utf8(&inflated);
+        let text = text_of(path, content)?;
         let mut documents = 0;
         // Output appended to one file (`>>`) is several documents in a row.
         for value in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
@@ -135,6 +124,9 @@ impl Loader {
             self.config.network_acls_cut_off |= !document.network_acls.is_empty();
         }
         let config = &mut self.config;
+        for [association_id, network_acl_id, subnet_id] in document.associations {
+            config.association_ids.entry(network_acl_id).or_default().insert(association_id, subnet_id);
+        }
         config.documents.push(DocumentSource { path: path.to_owned(), captured_at: document.captured_at });
         let mut merge = Merge { documents: &config.documents, differing: &mut self.differing };
         for acl in document.network_acls {
@@ -257,14 +249,43 @@ fn differing_warning(documents: &[DocumentSource], used: usize, unused: usize, i
     format!("{listed} {verb} between {unused_path} and {used_path}: {used_path} is used, it was {later}")
 }
 
-fn malformed(path: &Path, fault: Fault) -> SnapshotError {
+pub(super) fn malformed(path: &Path, fault: Fault) -> SnapshotError {
     let Fault { resource, rule, member, problem } = fault;
     SnapshotError::Malformed { path: path.to_owned(), resource, rule, member, problem }
 }
 
-fn has_json_name(path: &Path) -> bool {
+pub(super) fn has_json_name(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     Path::new(name.trim_end_matches(".gz")).extension().is_some_and(|extension| extension == "json")
+}
+
+/// A whole file, but not many more bytes than are allowed.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, SnapshotError> {
+    let read_error = |source| SnapshotError::Read { path: path.to_owned(), source };
+    read_bounded(File::open(path).map_err(read_error)?).map_err(read_error)
+}
+
+/// The text in a file's content (plain or gzip), as UTF-8 without a byte order mark.
+pub(super) fn text_of<'a>(path: &Path, content: &'a [u8]) -> Result<Cow<'a, [u8]>, SnapshotError> {
+    let inflated = if content.starts_with(&GZIP_MAGIC) {
+        let inflated = read_bounded(flate2::read::MultiGzDecoder::new(content));
+        Cow::Owned(inflated.map_err(|source| SnapshotError::Read { path: path.to_owned(), source })?)
+    } else {
+        Cow::Borrowed(content)
+    };
+    if inflated.len() as u64 > MAX_DOCUMENT_BYTES {
+        return Err(SnapshotError::TooLarge { path: path.to_owned(), limit: MAX_DOCUMENT_BYTES });
+    }
+    Ok(match inflated {
+        Cow::Borrowed(text) => as_utf8(text),
+        Cow::Owned(text) => {
+            let other = match as_utf8(&text) {
+                Cow::Borrowed(same) if same.len() == text.len() => None,
+                other => Some(other.into_owned()),
+            };
+            Cow::Owned(other.unwrap_or(text))
+        }
+    })
 }
 
 /// All bytes, but not many more than are allowed.

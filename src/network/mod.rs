@@ -1,11 +1,12 @@
 //! The network configuration around the ACLs: subnets, interfaces and what they are called.
 //!
-//! Owns the saved configuration as it was loaded and the questions asked of it: which ACL guards a subnet,
+//! Owns the saved configuration and its history as they were loaded and the questions asked of them: which ACL guards a subnet,
 //! which interface has an address, what an id is called. Refuses to know log records and to evaluate an
 //! ACL. What it does not know it says as a [`MissingFact`]; it never guesses.
 
 mod document;
 mod error;
+pub mod history;
 mod load;
 mod model;
 mod naming;
@@ -48,6 +49,8 @@ pub struct NetworkConfig {
     nat_gateways: BTreeMap<String, Known<NatGateway>>,
     /// Subnet → the ACL associated with it.
     associations: BTreeMap<String, Association>,
+    /// ACL → its association ids that the documents name, with the subnet of each.
+    association_ids: BTreeMap<String, BTreeMap<String, String>>,
     /// Address → interfaces that have it; the same private address may exist in several VPCs.
     by_address: BTreeMap<IpAddr, Vec<String>>,
     /// Interfaces that have address prefixes: few, and the only ones to be searched one by one.

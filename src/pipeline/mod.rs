@@ -212,7 +212,7 @@ impl<'a> Join<'a> {
             }
         }
         for key in batch.foreign.drain(..) {
-            if !self.reading.foreign.iter().any(|(name, _)| *name == object.name) {
+            if self.reading.foreign.last().is_none_or(|(name, _)| *name != object.name) {
                 self.reading.foreign.push((object.name.clone(), key));
             }
         }

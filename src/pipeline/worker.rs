@@ -7,7 +7,7 @@ use super::queue::Batches;
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
-use crate::record::{Field, LineReader, LogFormat, Malformed, Problem, Sink};
+use crate::record::{Field, LineReader, LogFormat, Malformed, Problem, Room, Sink};
 use crate::source::Object;
 
 /// One object to read, and where its batches go.
@@ -24,32 +24,49 @@ pub(super) enum Message {
 
 /// Takes jobs until there are no more.
 pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
-    let mut decoder = Decoder::default();
+    let mut kept = Kept::new(options);
     loop {
         // The lock is held only while waiting: another worker's panic cannot leave the queue half-changed.
         let next = lock(queue).recv();
         let Ok(job) = next else { return };
         // A fault in reading one object must not take its worker away: the others would wait for it without end.
         // The join misses the end of that object and says so.
-        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut decoder, spent, options));
+        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut kept, spent, options));
         if std::panic::catch_unwind(reading).is_err() {
-            decoder = Decoder::default();
+            kept = Kept::new(options);
         }
     }
 }
 
-fn read_object(job: &Job<'_>, decoder: &mut Decoder, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
+/// What a worker keeps from one object to the next: there may be a hundred thousand small ones.
+struct Kept<'a> {
+    decoder: Decoder,
+    gatherer: Gatherer<'a>,
+    room: Option<Room>,
+}
+
+impl<'a> Kept<'a> {
+    fn new(options: &'a ReadOptions) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
+            room: None,
+        }
+    }
+}
+
+fn read_object(job: &Job<'_>, kept: &mut Kept<'_>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
     let decoded = match job.object.open() {
         Ok(input) => {
-            let mut sink = RecordSink {
-                reader: LineReader::new(&formats(job.object, options)),
-                gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
-                batches: &job.batches,
-                spent,
-            };
+            let Kept { decoder, gatherer, room } = kept;
+            let reader = LineReader::with_room(&formats(job.object, options), room.take());
+            let mut sink = RecordSink { reader, gatherer, batches: &job.batches, spent };
             let decoded = decoder.decode(input, job.object.size, &options.limits, &mut sink);
-            sink.reader.end(&mut sink.gatherer);
-            sink.send();
+            sink.reader.end(sink.gatherer);
+            if !sink.gatherer.is_empty() {
+                sink.send();
+            }
+            *room = sink.reader.into_room();
             decoded
         }
         Err(error) => Decoded { error: Some(format!("cannot be opened: {error}")), ..Decoded::default() },
@@ -64,14 +81,14 @@ pub(super) fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogForm
     own.map(Arc::new).chain(options.log_formats.iter().cloned()).collect()
 }
 
-struct RecordSink<'a> {
+struct RecordSink<'a, 'b> {
     reader: LineReader,
-    gatherer: Gatherer<'a>,
+    gatherer: &'a mut Gatherer<'b>,
     batches: &'a Batches,
     spent: &'a Mutex<Vec<Batch>>,
 }
 
-impl RecordSink<'_> {
+impl RecordSink<'_, '_> {
     /// `false` when the join gave up.
     fn send(&mut self) -> bool {
         let empty = lock(self.spent).pop().unwrap_or_default();
@@ -79,10 +96,10 @@ impl RecordSink<'_> {
     }
 }
 
-impl LineSink for RecordSink<'_> {
+impl LineSink for RecordSink<'_, '_> {
     fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
         let (whole, cut_off) = chunk.whole_and_cut_off();
-        let mut next = self.reader.lines(whole, chunk.first_line, &mut self.gatherer);
+        let mut next = self.reader.lines(whole, chunk.first_line, self.gatherer);
         if let Some((number, line)) = cut_off {
             // Half a record can look like a whole one.
             self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));

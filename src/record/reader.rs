@@ -13,7 +13,7 @@ use super::{FlowRecord, Malformed, Problem};
 
 mod ordinary;
 
-use ordinary::Scratch;
+pub use ordinary::Room;
 
 /// What a [`LineReader`] finds. Every non-blank line ends in exactly one call of `record`, `malformed`, `header` or
 /// `transit_gateway`; a line of wrapped JSON in one call for each record inside.
@@ -53,7 +53,7 @@ pub struct LineReader {
     /// Where the fields of an ordinary record in the reported format stand.
     layout: Option<Layout>,
     common: Common,
-    scratch: Option<Scratch>,
+    room: Option<Room>,
     /// Lines begin with the time at which CloudWatch Logs received them.
     timestamped: bool,
     /// Lines are rows of a table: never headers, JSON or anything else.
@@ -115,6 +115,12 @@ impl LineReader {
     /// A reader of input whose records, without a header, are in one of `log_formats` or in the default format.
     #[must_use]
     pub fn new(log_formats: &[Arc<LogFormat>]) -> Self {
+        Self::with_room(log_formats, None)
+    }
+
+    /// The same with the room of a reader that has done its work.
+    #[must_use]
+    pub fn with_room(log_formats: &[Arc<LogFormat>], room: Option<Room>) -> Self {
         Self {
             header: None,
             headerless: Headerless::new(log_formats),
@@ -123,11 +129,17 @@ impl LineReader {
             formats_reported: 0,
             layout: None,
             common: Common::default(),
-            scratch: None,
+            room,
             timestamped: false,
             rows: false,
             json: JsonLines::default(),
         }
+    }
+
+    /// Its room, for the next reader.
+    #[must_use]
+    pub fn into_room(self) -> Option<Room> {
+        self.room
     }
 
     /// The lines that follow are rows of a table with these columns; no header is counted for them.

@@ -27,6 +27,10 @@ pub(super) struct Separators {
 const BEFORE: u16 = u16::MAX;
 
 impl Separators {
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "made on the heap by the optimiser, once an object by anything else"
+    )]
     pub(super) fn new() -> Self {
         Self {
             fields: Box::new([BEFORE; 1 + WINDOW_BYTES + SLACK]),

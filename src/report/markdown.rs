@@ -86,6 +86,9 @@ impl Document<'_> {
             self.wording.when(finding)
         )?;
         let remarks = [doubt(finding), finding.detail.clone(), self.wording.onset(finding)];
+        for change in self.wording.changes(finding) {
+            writeln!(self.out, "- {}", markdown(&change))?;
+        }
         for remark in remarks.into_iter().flatten() {
             writeln!(self.out, "- {}", markdown(&remark))?;
         }

@@ -43,6 +43,14 @@ pub enum Format {
     Md,
 }
 
+impl Format {
+    /// Whether it is one row for each rejected conversation.
+    #[must_use]
+    pub fn has_rows(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Csv)
+    }
+}
+
 /// Writes `diagnosis` in `format`. Of `style`, Markdown heeds `top` alone; the machine formats heed nothing.
 pub fn write(
     diagnosis: &Diagnosis,

@@ -101,7 +101,8 @@ pub fn default_deny() -> Finding {
             end: at(1860),
         }],
         onset: Onset { last_accepted_reply: Some(at(1421)), first_rejected_reply: at(1442) },
-        change: (),
+        change: None,
+        restored: None,
         fix: Some(fix()),
         timeline: rejects((0..120).map(|minute| match minute {
             0..24 => 0,

@@ -77,7 +77,7 @@ pub struct NetworkConfigSummary {
     pub origin: &'static str,
     /// When it was captured, if the snapshot says so.
     pub captured_at: Option<Timestamp>,
-    /// `none`: this run had no history of changes.
+    /// `cloudtrail`, `config`, `snapshots`, joined by `+`; `none` without a history of changes.
     pub history: &'static str,
     /// Number of network ACLs known.
     pub network_acls: usize,
@@ -232,8 +232,10 @@ pub struct Finding {
     pub skip_data: Vec<SkipInterval>,
     /// When it began.
     pub onset: Onset,
-    /// The configuration change behind it; always `null` without history.
-    pub change: (),
+    /// The call after which these replies were denied; `null` where no history proves one.
+    pub change: Option<Change>,
+    /// The call after which they were allowed again, if the history holds one.
+    pub restored: Option<Change>,
     /// The smallest change that restores the traffic; `null` where no ACL that is known is to blame.
     pub fix: Option<Fix>,
     /// Rejected packets over time.
@@ -304,6 +306,30 @@ pub struct Onset {
     pub last_accepted_reply: Option<Timestamp>,
     /// First rejected reply.
     pub first_rejected_reply: Timestamp,
+}
+
+/// A call that changed a network ACL or which one a subnet has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// When.
+    pub time: Timestamp,
+    /// `DeleteNetworkAclEntry`, `ReplaceNetworkAclAssociation` …
+    pub event: String,
+    /// CloudTrail's id of it.
+    pub event_id: String,
+    /// Who: `role/session`, a user's name, `root`.
+    pub actor: Option<String>,
+    /// From which address, or by which service.
+    pub source_ip: Option<String>,
+    /// The rule changed.
+    pub rule_number: Option<u16>,
+    /// What was there before: the rule as the console shows it, or the ACL of the subnet; `null` for nothing.
+    pub before: Option<String>,
+    /// What was there afterwards.
+    pub after: Option<String>,
+    /// The entry was there before, and the history does not say what it held.
+    #[serde(skip)]
+    pub before_is_unknown: bool,
 }
 
 /// Rejected packets in equal slices of time.

@@ -7,7 +7,9 @@ use crate::net::{Protocol, TcpFlags};
 use super::phrase::{
     Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
 };
-use super::view::{Blocked, Diagnosis, Finding, Fix, FlowSummary, NearMiss, NoReply, OtherReject, Step};
+use super::view::{
+    Blocked, Change, Diagnosis, Finding, Fix, FlowSummary, NearMiss, NoReply, OtherReject, Step,
+};
 
 /// What is rejected so soon after the records begin may have been rejected before: two ordinary capture windows.
 const FIRST_SECONDS: i64 = 120;
@@ -117,6 +119,38 @@ impl<'a> Wording<'a> {
             self.calendar.moment(last_accepted),
             self.calendar.moment(onset.first_rejected_reply),
         ))
+    }
+
+    /// `changed 14:24:00Z DeleteNetworkAclEntry 32000 (ALL 0.0.0.0/0 ALLOW) by NetworkAdmin/change-4711 from 198.51.100.7`,
+    /// and by which call it ended; that there is none where a history was given and proves none.
+    #[must_use]
+    pub fn changes(&self, finding: &Finding) -> Vec<String> {
+        if self.diagnosis.network_config.history == "none" || !finding.cause.starts_with("nacl_") {
+            return Vec::new();
+        }
+        let began = finding.change.as_ref().map(|change| format!("changed {}", self.change(finding, change)));
+        let ended =
+            finding.restored.as_ref().map(|change| format!("restored {}", self.change(finding, change)));
+        let began = began.unwrap_or_else(|| "no change seen in the history given".to_owned());
+        std::iter::once(began).chain(ended).collect()
+    }
+
+    fn change(&self, finding: &Finding, change: &Change) -> String {
+        // On another day than the replies the clock alone would mislead.
+        let same_day = change.time.strftime("%F") == finding.first_seen.strftime("%F");
+        let time = if same_day { self.calendar.moment(change.time) } else { change.time.strftime("%F %T") };
+        let mut words = format!("{time}Z {}", change.event);
+        if let Some(number) = change.rule_number {
+            words = format!("{words} {number}");
+        }
+        words = format!("{words}{}", change_content(change));
+        if let Some(actor) = &change.actor {
+            words = format!("{words} by {actor}");
+        }
+        if let Some(source) = &change.source_ip {
+            words = format!("{words} from {source}");
+        }
+        words
     }
 
     /// One line: who drops, what, and how much of it: `acl-… (app-private) ingress * drops replies to ports
@@ -262,6 +296,24 @@ impl<'a> Wording<'a> {
             }
         }
         parts.join(", ")
+    }
+}
+
+/// ` (ALL 0.0.0.0/0 ALLOW)`: what the call took away or put there; both where it replaced one by the other.
+fn change_content(change: &Change) -> String {
+    let content = |rule: &String| match (change.rule_number, rule.split_once(' ')) {
+        // Without its number, and without the ports where there are none to name.
+        (Some(_), Some((_, content))) => content.replacen("ALL ALL ", "ALL ", 1),
+        _ => rule.clone(),
+    };
+    match (change.before.as_ref().map(content), change.after.as_ref().map(content)) {
+        (Some(before), Some(after)) => format!(" ({before} → {after})"),
+        (None, after) if change.before_is_unknown => {
+            let after = after.map(|after| format!(" → {after}")).unwrap_or_default();
+            format!(" (content unknown{after})")
+        }
+        (Some(one), None) | (None, Some(one)) => format!(" ({one})"),
+        (None, None) => String::new(),
     }
 }
 

@@ -120,9 +120,15 @@ impl User {
 
     /// `flowcheck snapshot -o saved.json …`; no key may appear, however it ends.
     pub fn snapshot(&self, arguments: &[&str]) -> Ended {
-        let mut all = vec!["snapshot".to_owned(), "-v".to_owned(), "-o".to_owned()];
-        all.push(self.file().to_str().expect("UTF-8").to_owned());
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let file = self.file();
+        let mut all = vec!["snapshot", "-v", "-o", file.to_str().expect("UTF-8")];
+        all.extend(arguments);
+        self.run(&all)
+    }
+
+    /// `flowcheck …` with this user's environment; no key may appear, however it ends.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        let all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut command: Command = command();
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
         let output = command.args(&all).output().expect("flowcheck runs");

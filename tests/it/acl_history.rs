@@ -2,6 +2,7 @@
 //! allow: the same parameters with a token, spans of seven days, pages of fifty and a hundred.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -665,4 +666,79 @@ fn each_service_has_an_endpoint_of_its_own() {
     user.snapshot(&["--history", "1d"]).expect(0, &["Events 1, configurationItems 1"]);
     assert_eq!((bodies(&trail, LOOKUP).len(), trail.requests().len()), (10, 10));
     assert_eq!(bodies(&config, HISTORY).len(), config.requests().len());
+}
+
+/// Half an hour of replies that are dropped since a call an hour ago, and some that got through before it.
+fn outage(now: i64) -> String {
+    let mut text = String::from(
+        "version interface-id subnet-id vpc-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
+         log-status tcp-flags flow-direction\n",
+    );
+    let mut line = |ago: i64, port: u16, reply: &str, flags: u8| {
+        let (start, end) = (now - ago, now - ago + 20);
+        let place = "eni-0a subnet-1 vpc-1";
+        let written = write!(
+            text,
+            "5 {place} 10.0.1.5 203.0.113.7 {port} 443 6 4 240 {start} {end} ACCEPT OK 2 egress\n\
+             5 {place} 203.0.113.7 10.0.1.5 443 {port} 6 4 240 {start} {end} {reply} OK {flags} ingress\n"
+        );
+        written.expect("writing to memory");
+    };
+    line(2 * HOUR, 40_001, "ACCEPT", 18);
+    line(HOUR + 600, 40_002, "ACCEPT", 18);
+    line(HOUR - 600, 40_003, "REJECT", 18);
+    line(HOUR / 2, 40_004, "REJECT", 18);
+    text
+}
+
+#[test]
+fn a_diagnosis_with_live_history_names_the_call_and_who_made_it() {
+    let now = jiff::Timestamp::now().as_second();
+    let call = |id: &str, name: &str, ago: i64, more: Value| {
+        let time = Timestamp(now - ago).to_string();
+        let mut asked = json!({"networkAclId": "acl-1", "ruleNumber": 32000, "egress": false});
+        asked.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let record = json!({
+            "eventVersion": "1.11", "eventSource": "ec2.amazonaws.com", "eventName": name, "eventID": id,
+            "eventTime": time, "awsRegion": "eu-west-1", "sourceIPAddress": "198.51.100.7",
+            "recipientAccountId": "111122223333", "requestParameters": asked,
+            "userIdentity": {
+                "type": "AssumedRole",
+                "arn": "arn:aws:sts::111122223333:assumed-role/NetworkAdmin/change-4711",
+                "sessionContext": {"sessionIssuer": {"userName": "NetworkAdmin"}},
+            },
+        });
+        json!({
+            "EventId": id, "EventName": name, "EventTime": now - ago, "ReadOnly": "false",
+            "CloudTrailEvent": record.to_string(),
+        })
+    };
+    let content = json!({"aclProtocol": "-1", "cidrBlock": "0.0.0.0/0", "ruleAction": "allow"});
+    let past = Past {
+        events: vec![
+            call("made", "CreateNetworkAclEntry", 9 * DAY, content),
+            call("gone", "DeleteNetworkAclEntry", HOUR, json!({})),
+        ],
+        ..Past::default()
+    };
+    let stub = Stub::start(move |request| match request.header("x-amz-target") {
+        Some(_) => past.answer(request),
+        None => account(request),
+    });
+    let scratch = crate::run::Scratch::new();
+    let logs = scratch.file("flow.log", outage(now));
+    let user = User::new(&stub);
+    let ended = user.run(&[&logs, "--history", "live", "--format", "json", "--no-progress"]);
+    let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let [finding] = &document["findings"].as_array().expect("findings")[..] else { panic!("{ended}") };
+    assert_eq!(
+        (&finding["cause"], &finding["conversations"]),
+        (&"nacl_default".into(), &2.into()),
+        "{ended}"
+    );
+    let change = &finding["change"];
+    assert_eq!(change["event_id"], "gone", "{ended}");
+    assert_eq!(change["actor"], "NetworkAdmin/change-4711");
+    assert_eq!(change["before"], "32000 ALL ALL 0.0.0.0/0 ALLOW");
+    assert_eq!(document["network_config"]["history"], "cloudtrail");
 }

@@ -7,6 +7,7 @@ mod cloudwatch;
 mod expectation;
 mod follow;
 mod formats;
+mod history;
 mod interrupt;
 mod live_logs;
 mod live_s3;

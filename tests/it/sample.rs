@@ -320,6 +320,44 @@ fn the_truth_names_the_change_behind_each_cause_as_the_trail_has_it() {
     }
 }
 
+/// With the trail each finding names the change that the truth names. What was rejected within a minute of it may have
+/// met either rules: that is told apart, and nothing is lost.
+#[test]
+fn with_the_trail_each_finding_names_its_change() {
+    for folder in ["allow-all-removed", "custom-format-v5"] {
+        let [logs, option, snapshot] = sample(folder);
+        let trail = format!("{logs}/cloudtrail");
+        let arguments = [&logs, &option, &snapshot, "--history", &trail, "--format", "json"];
+        let document = flowcheck(&arguments).expect(0, &[]).json();
+        let truth = read_json(&repository().join(&logs).join("truth.json"));
+        let conversations = |groups: &Value, key: &str| -> u64 {
+            array(groups).iter().map(|group| number(&group[key])).sum()
+        };
+        let mut compared = 0;
+        for group in array(&truth["rejected_replies"]).iter().filter(|group| group["rule_number"].is_number())
+        {
+            let is_it = |finding: &&Value| {
+                ["network_acl_id", "direction", "rule_number"].iter().all(|key| finding[key] == group[key])
+            };
+            let finding = array(&document["findings"]).iter().find(is_it).expect("a finding");
+            assert_eq!(finding["change"], group["change"], "{folder}");
+            compared += 1;
+        }
+        assert_eq!(compared, 3);
+        let undetermined: u64 = array(&document["findings"])
+            .iter()
+            .filter(|finding| finding["cause"] == "undetermined")
+            .map(|finding| number(&finding["conversations"]))
+            .sum();
+        assert!(undetermined > 0 && undetermined < 30, "{undetermined}");
+        let (found, wanted) = (
+            conversations(&document["findings"], "packets"),
+            conversations(&truth["rejected_replies"], "packets"),
+        );
+        assert_eq!(found, wanted, "{folder}");
+    }
+}
+
 #[test]
 fn what_lies_beside_the_flow_logs_is_neither_read_nor_told_of() {
     for folder in ["allow-all-removed", "custom-format-v5"] {

@@ -27,6 +27,9 @@ struct Scenario {
     /// Whole documents instead of (or beside) `snapshot`.
     #[serde(default)]
     snapshot_json: Vec<String>,
+    /// Documents of changes.
+    #[serde(default)]
+    history_json: Vec<String>,
     #[serde(default)]
     arguments: Vec<String>,
     /// Give the folder instead of the files.
@@ -195,6 +198,10 @@ impl Scenario {
         for (index, document) in whole.chain(self.snapshot_json.iter().cloned()).enumerate() {
             let path = scratch.file(&format!("snapshot/{index}.json"), document);
             options.extend(["--snapshot".to_owned(), path]);
+        }
+        for (index, document) in self.history_json.iter().enumerate() {
+            let path = scratch.file(&format!("history/{index}.json"), document);
+            options.extend(["--history".to_owned(), path]);
         }
         options.extend(self.arguments.iter().cloned());
         options

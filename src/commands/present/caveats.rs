@@ -21,6 +21,10 @@ impl Material<'_> {
                 view::Incomplete { source: "network configuration".to_owned(), error: error.to_string() };
             incomplete.push(error);
         }
+        let past = self.network.history_limits().0.into_iter();
+        incomplete.extend(
+            past.map(|error| view::Incomplete { source: "history of network ACLs".to_owned(), error }),
+        );
         let ambiguous = self.reading.correlated.counts.ambiguous;
         if ambiguous > 0 {
             let is_one = |(_, line): &&(String, _)| is_ambiguous(line);
@@ -59,7 +63,8 @@ impl Material<'_> {
             .then(|| format!("some SKIPDATA intervals are not shown beside their findings; {advice}"));
         let no_room = correlated.not_kept_because.as_ref().map(|reason| {
             format!(
-                "{} records were counted but not paired, and copies were not looked for among {}, because waiting records                  took {limit} MiB of memory and no more room was in the temporary folder (TMPDIR): {reason}; {advice}",
+                "{} records were counted but not paired, and copies were not looked for among {}, because there was no \
+                 room in {limit} MiB of memory and the temporary folder (TMPDIR): {reason}; {advice}",
                 correlated.dropped_accepted + correlated.dropped_rejected,
                 correlated.unchecked
             )
@@ -155,8 +160,12 @@ impl Material<'_> {
         for error in self.network.denied().1 {
             warnings.push(format!("{error}: names may be missing"));
         }
+        warnings.extend(self.network.history_limits().1);
         self.warn_of_missing_halves(&mut warnings);
         warnings.extend(self.network.config().warnings().iter().cloned());
+        warnings.extend(
+            self.network.history().into_iter().flat_map(|history| history.warnings().iter().cloned()),
+        );
         warnings
     }
 
@@ -172,7 +181,7 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
-        if self.network.origin() == "none" && correlated.rejected > 0 {
+        if self.network.origin() == "none" && self.network.history().is_none() && correlated.rejected > 0 {
             warnings.push(
                 "no network configuration: the rules behind the rejects are not known; give --snapshot with the \
                  output of `flowcheck snapshot` (or `aws ec2 describe-network-acls` and `describe-network-interfaces`), \
@@ -259,6 +268,15 @@ fn other_reason(key: &OtherKey<'_>) -> Option<String> {
         (Cause::NotNacl, "link_local") => "link-local, which no network ACL filters",
         (Cause::Undetermined, "no_network_acl") => "no network ACL known for the interface",
         (Cause::Undetermined, "direction_unknown") => "direction unknown",
+        (Cause::Undetermined, "change_in_window") => {
+            "a change of the network ACL lies within a minute of them"
+        }
+        (Cause::Undetermined, "unseen_change") => {
+            "the network ACL changed at a moment that the history does not hold"
+        }
+        (Cause::Undetermined, "entry_unknown") => {
+            "the history does not say what a rule held that existed then"
+        }
         (Cause::Undetermined, "icmp_type_unknown") => {
             "a rule tests the ICMP type, which flow logs do not carry"
         }

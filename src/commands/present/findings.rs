@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::{Material, ONGOING_SECONDS, Rejected};
-use crate::attribute::{Confidence, Finding, Judged};
+use crate::attribute::{ChangeSeen, Confidence, Finding, Judged, Part};
 use crate::correlate::Span;
 use crate::nacl::{NearMissReason, Observed, Packet, evaluate, near_misses};
 use crate::net::{Direction, FiveTuple, Timestamp};
@@ -34,7 +34,7 @@ impl Material<'_> {
             rule: entry.to_string(),
         });
         view::Finding {
-            id: finding.key.id(),
+            id: finding.id.clone(),
             cause: finding.key.cause.as_str(),
             confidence: finding.confidence.as_str(),
             confidence_reason: self.confidence_reason(finding),
@@ -50,8 +50,9 @@ impl Material<'_> {
             bytes: finding.total.bytes,
             first_seen: finding.span.start,
             last_seen: finding.span.end,
-            ongoing: last_record.seconds_since(finding.span.end) <= ONGOING_SECONDS,
-            detail: finding.detail.clone(),
+            ongoing: finding.restored.is_none()
+                && last_record.seconds_since(finding.span.end) <= ONGOING_SECONDS,
+            detail: finding.detail.clone().or_else(|| proven_by_traffic(finding)),
             candidates: candidates.collect(),
             services,
             requester_ports: finding
@@ -59,12 +60,24 @@ impl Material<'_> {
                 .map_or(view::PortSpan { min: 0, max: 0 }, |(min, max)| view::PortSpan { min, max }),
             near_misses: self.near_misses(finding),
             skip_data: self.skip_data(finding),
-            onset: view::Onset { last_accepted_reply: None, first_rejected_reply: finding.span.start },
-            change: (),
+            onset: self.onset(finding),
+            change: finding.change.as_ref().map(change),
+            restored: finding.restored.as_ref().map(change),
             fix: self.fix(at),
             timeline: self.timeline(finding),
             examples: self.examples(finding),
         }
+    }
+
+    /// When replies of these conversations were accepted last, and when first rejected.
+    fn onset(&self, finding: &Finding<'_>) -> view::Onset {
+        let first_rejected_reply = finding.span.start;
+        let accepted = finding.members.iter().filter_map(|at| {
+            let reply = self.conversations[self.judged[*at].index].accepted_reply?;
+            // Summed over several records: of a sum that goes on after the first reject only its beginning is known.
+            [reply.span.end, reply.span.start].into_iter().find(|moment| *moment <= first_rejected_reply)
+        });
+        view::Onset { last_accepted_reply: accepted.max(), first_rejected_reply }
     }
 
     fn confidence_reason(&self, finding: &Finding<'_>) -> Option<String> {
@@ -78,7 +91,22 @@ impl Material<'_> {
         }
         let members = || finding.members.iter().map(|at| &self.judged[*at]);
         let mut reasons = Vec::new();
-        if members().any(|one| !one.config_in_force) && finding.network_acl.is_some() {
+        let is_inferred = finding.network_acl.is_some()
+            && members().any(|one| {
+                let place = self.places.of(self.conversations[one.index].interface);
+                // That the subnet was inferred is said below.
+                !(one.config_in_force || self.network.history().is_some() && place.subnet_is_inferred)
+            });
+        if let (true, Some(history)) = (is_inferred, self.network.history()) {
+            reasons.push(match history.covered() {
+                Some((first, last)) => format!(
+                    "the history given ({}, {first} to {last}) does not show without a gap that these rules were in \
+                     force then",
+                    history.sources()
+                ),
+                None => "the history given does not show that these rules were in force then".to_owned(),
+            });
+        } else if is_inferred {
             let captured_at = finding
                 .network_acl
                 .and_then(|acl| self.network.config().acl_captured_at(&acl.network_acl_id));
@@ -247,6 +275,41 @@ impl Material<'_> {
             ..flow(conversation.reply, "REJECT", judged.direction)
         };
         view::Example { request, reply, steps: steps(judged, &conversation.packet) }
+    }
+}
+
+/// What is known of an entry only by the replies that it let in.
+fn proven_by_traffic(finding: &Finding<'_>) -> Option<String> {
+    let change = finding.change.filter(|change| change.needs_traffic)?;
+    let number = change.event.change.rule().map(|(_, _, number)| number)?;
+    let why = match change.before {
+        Part::Unknown => "what it held before is not in the history",
+        _ => "it tests an ICMP type, which flow logs do not carry",
+    };
+    Some(format!(
+        "rule {number} let these replies in before {}: {why}, but replies of these conversations were accepted until then \
+         and no other entry matches them",
+        change.event.time
+    ))
+}
+
+/// A call as the reports print it.
+fn change(seen: &ChangeSeen<'_>) -> view::Change {
+    let part = |part: Part<'_>| match part {
+        Part::Nothing | Part::Unknown => None,
+        Part::Entry(entry) => Some(entry.to_string()),
+        Part::Acl(id) => Some(id.to_owned()),
+    };
+    view::Change {
+        time: seen.event.time,
+        event: seen.event.name.clone(),
+        event_id: seen.event.event_id.clone(),
+        actor: seen.event.actor.clone(),
+        source_ip: seen.event.source_ip.clone(),
+        rule_number: seen.event.change.rule().map(|(_, _, number)| number),
+        before: part(seen.before),
+        after: part(seen.after),
+        before_is_unknown: seen.before == Part::Unknown,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::Diagnose;
 use crate::correlate::{Conversation, RejectedRecord, Span};
 use crate::nacl::NetworkAclEntry;
 use crate::net::TcpFlags;
+use crate::network::history::History;
 use crate::pipeline::Reading;
 use crate::report::view;
 
@@ -58,7 +59,7 @@ impl Material<'_> {
             network_config: view::NetworkConfigSummary {
                 origin: self.network.origin(),
                 captured_at: self.network.config().captured_at(),
-                history: "none",
+                history: self.network.history().map_or("none", History::sources),
                 network_acls: counts.network_acls,
                 interfaces: counts.interfaces,
             },
@@ -71,7 +72,7 @@ impl Material<'_> {
             names: self.names(&findings, &other_rejects, no_reply.as_ref().ok()),
             no_reply_unknown: no_reply.as_ref().err().map(|reason| (*reason).to_owned()),
             no_reply: no_reply.ok(),
-            rows: self.rows(),
+            rows: if self.config.output.format.has_rows() { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
             notes: self.found.notes.clone(),
             input,

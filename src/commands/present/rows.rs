@@ -1,12 +1,16 @@
 //! One row per rejected conversation and cause.
 
+use std::collections::HashMap;
+
 use super::{Material, Rejected};
 use crate::attribute::{FindingKey, Judged};
 use crate::report::view;
 
 impl Material<'_> {
     pub(super) fn rows(&self) -> Vec<view::Row> {
-        let mut rows: Vec<_> = self.judged.iter().filter_map(|one| self.row(one)).collect();
+        let ids: HashMap<&FindingKey, &str> =
+            self.findings.iter().map(|finding| (&finding.key, finding.id.as_str())).collect();
+        let mut rows: Vec<_> = self.judged.iter().filter_map(|one| self.row(one, &ids)).collect();
         rows.sort_by(|a, b| {
             let key = |row: &view::Row| {
                 (row.first_rejected, row.protocol, row.srcport, row.dstport, row.last_rejected, row.cause)
@@ -19,7 +23,8 @@ impl Material<'_> {
         rows
     }
 
-    fn row(&self, judged: &Judged<'_>) -> Option<view::Row> {
+    fn row(&self, judged: &Judged<'_>, ids: &HashMap<&FindingKey, &str>) -> Option<view::Row> {
+        let key = FindingKey::of(judged);
         let conversation = &self.conversations[judged.index];
         let place = self.places.of(conversation.interface);
         let sum = Rejected::of(&judged.rejected);
@@ -48,7 +53,7 @@ impl Material<'_> {
             request_packets: request.and_then(|request| request.packets),
             request_bytes: request.and_then(|request| request.bytes),
             detail: judged.detail.as_ref().map(ToString::to_string),
-            finding_id: FindingKey::of(judged).id(),
+            finding_id: ids.get(&key).map_or_else(|| key.id(), |id| (*id).to_owned()),
         })
     }
 }

@@ -62,20 +62,18 @@ impl LineReader {
         arithmetic: impl Arithmetic,
     ) -> usize {
         let Some(layout) = self.layout else { return 0 };
-        let mut scratch = self.scratch.take().unwrap_or_default();
+        let mut room = self.room.take().unwrap_or_default();
         let mut at = 0;
         while at < text.len() {
             let length = (text.len() - at).min(WINDOW_BYTES);
-            let view = match at.checked_sub(BEFORE_BYTES).and_then(|from| text[from..].first_chunk()) {
-                Some(view) => view,
-                None => {
-                    // At both ends of a text some of what is around it is not there.
-                    scratch.view[BEFORE_BYTES..BEFORE_BYTES + length].copy_from_slice(&text[at..at + length]);
-                    &*scratch.view
-                }
-            };
-            scratch.separators.find(&view[BEFORE_BYTES..BEFORE_BYTES + length]);
-            let lines = Lines { text: &text[at..at + length], view, separators: &scratch.separators };
+            let whole = at.checked_sub(BEFORE_BYTES).and_then(|from| text[from..].first_chunk());
+            let view = whole.unwrap_or_else(|| {
+                // At both ends of a text some of what is around it is not there.
+                room.view[BEFORE_BYTES..BEFORE_BYTES + length].copy_from_slice(&text[at..at + length]);
+                &*room.view
+            });
+            room.separators.find(&view[BEFORE_BYTES..BEFORE_BYTES + length]);
+            let lines = Lines { text: &text[at..at + length], view, separators: &room.separators };
             let (read, goes_on) = if layout == DEFAULT_LAYOUT {
                 self.window(&lines, &DEFAULT_LAYOUT, number, sink, arithmetic)
             } else {
@@ -86,7 +84,7 @@ impl LineReader {
                 break;
             }
         }
-        self.scratch = Some(scratch);
+        self.room = Some(room);
         at
     }
 
@@ -150,14 +148,18 @@ struct Lines<'a> {
     separators: &'a Separators,
 }
 
-/// Room that is used again for every window.
+/// Room that a reader needs, used again for every window and by one reader after another.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub struct Room {
     separators: Separators,
     view: Box<View>,
 }
 
-impl Default for Scratch {
+impl Default for Room {
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "made on the heap by the optimiser, once an object by anything else"
+    )]
     fn default() -> Self {
         Self { separators: Separators::new(), view: Box::new([0; VIEW_BYTES]) }
     }

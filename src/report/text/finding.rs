@@ -25,6 +25,10 @@ impl Sheet<'_> {
     pub(super) fn finding(&mut self, finding: &Finding) -> io::Result<()> {
         self.title(finding)?;
         self.counts(finding)?;
+        for change in self.wording.changes(finding) {
+            // In one piece: it is what people search for and pass on.
+            self.page.flow(&Flow::new(Text::blank(2), 2).then("", Text::new(Tone::Strong, &change)))?;
+        }
         self.doubts(finding)?;
         let interfaces = finding.interface_ids.iter().map(|id| self.named(Tone::Plain, id)).collect();
         self.list("affects", interfaces, LISTED)?;

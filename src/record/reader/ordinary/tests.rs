@@ -189,7 +189,7 @@ proptest! {
             let piece = &text.as_bytes()[piece[0]..piece[1]];
             let next = reader.lines(piece, number, &mut story);
             let unended = usize::from(!piece.is_empty() && !piece.ends_with(b"\n"));
-            let count = piece.iter().filter(|byte| **byte == b'\n').count() + unended;
+            let count = memchr::memchr_iter(b'\n', piece).count() + unended;
             prop_assert_eq!(next, number + count as u64);
             number = next;
         }
