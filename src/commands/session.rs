@@ -168,7 +168,9 @@ fn attribute(
     window: Window,
     mut reading: Reading,
 ) -> Diagnosis {
+    // What was rejected from the end of the window on does not count, however far a record before it reaches.
     let last_read = reading.correlated.span.map(|span| span.end).unwrap_or_default();
+    let last_read = window.until.map_or(last_read, |until| last_read.min(until));
     let span = &mut reading.correlated.span;
     *span = span.map(|read| found.times_known(read, window));
     let mut conversations = std::mem::take(&mut reading.correlated.conversations);

@@ -93,6 +93,12 @@ impl Material<'_> {
             "no other interface here recorded them: left are a route, the peer or its security group, a \
                         network ACL of another account, an appliance, or an interface without a flow log"
                 .to_owned();
+        let filters = &self.config.filters;
+        let places =
+            [&filters.interface_ids, &filters.subnet_ids, &filters.vpc_ids, &filters.network_acl_ids];
+        if places.iter().any(|place| !place.is_empty()) {
+            text.push_str("; the filters asked for leave other interfaces out, and what they recorded");
+        }
         if self.reading.correlated.rejected == 0 {
             text.push_str(
                 "; there is no REJECT record at all: a flow log of ACCEPT only would hide a rejected reply",
