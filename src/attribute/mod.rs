@@ -4,6 +4,7 @@
 //! not it. Refuses to know log formats and output. What cannot be proven is `undetermined`, with the missing fact.
 
 mod cause;
+mod clients;
 mod finding;
 mod fix;
 mod judge;
@@ -12,6 +13,7 @@ mod place;
 mod silent;
 
 pub use cause::{Cause, Confidence, Detail};
+pub use clients::{AffectedClient, affected_clients};
 pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
 pub use fix::{Fixes, Flows, Proposal, Proposed};
 pub use judge::{Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others};

@@ -1,6 +1,6 @@
 //! The network configuration of a run: from snapshots, or asked of EC2 once it is known what to ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -153,6 +153,13 @@ impl Network {
 
     pub(super) fn config(&self) -> &NetworkConfig {
         &self.config
+    }
+
+    /// The interfaces of NAT gateways that are known by now.
+    pub(super) fn nat_gateway_interfaces(&self) -> HashSet<Vec<u8>> {
+        let is_gateway = |id: &&String| self.config.interface_is_nat_gateway(id);
+        let ids = self.config.interfaces().map(|interface| &interface.interface_id);
+        ids.filter(is_gateway).map(|id| id.clone().into_bytes()).collect()
     }
 
     /// `snapshot`, `live` or `none`.

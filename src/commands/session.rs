@@ -3,6 +3,7 @@
 //! A run that follows does so again and again with the same connections.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::interrupt::before_anything_is_known;
 use super::live_network::Network;
@@ -141,6 +142,7 @@ impl<'a> Session<'a> {
                 match_window_seconds: config.match_window_seconds,
                 memory_limit_bytes: config.memory_limit_bytes,
             },
+            gateways: Arc::new(self.network.nat_gateway_interfaces()),
             stop: self.stop.clone(),
         }
     }

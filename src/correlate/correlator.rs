@@ -1,9 +1,10 @@
 //! Takes batches in a fixed order, joins their rows, and bounds what has to wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::accepted::WideRow;
+use super::clients::{Client, Clients};
 use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
@@ -104,6 +105,7 @@ pub struct Correlator {
     rejects: RejectTable,
     settled: Settled,
     identities: Identities,
+    clients: Clients,
     /// Rows and rejects outside memory, while there are any.
     spilled: Option<Spilled>,
     /// The moment last given to [`Self::retire`] when the first of them were moved there.
@@ -140,6 +142,10 @@ pub struct Correlated {
     pub conversations: Vec<Conversation>,
     /// Rejects that are no replies.
     pub unpaired: UnpairedRejects,
+    /// Who sent to the remote ends of replies that NAT gateways rejected, at about the same time; by remote end.
+    pub clients: Vec<Client>,
+    /// Whether there may be more of them.
+    pub cut_clients: bool,
     /// Requests that were accepted and got neither an answer nor a reject, in an order that depends on nothing but their
     /// contents. Only TCP flags tell, and an answer may come after the last record.
     pub silent: Vec<SilentRequest>,
@@ -203,6 +209,7 @@ impl Correlator {
             waiting: Waiting::new(bounds.spare),
             rejects: RejectTable::default(),
             identities: Identities::new(bounds.spare / 2),
+            clients: Clients::default(),
             spilled: None,
             spilled_at: None,
             carried_over: 0,
@@ -210,6 +217,13 @@ impl Correlator {
             retired_before: None,
             totals: Totals::default(),
         }
+    }
+
+    /// Looks for the clients behind these interfaces, by what the log calls them, which are NAT gateways'.
+    #[must_use]
+    pub fn with_gateways(mut self, gateways: Arc<HashSet<Vec<u8>>>) -> Self {
+        self.clients = Clients::new(gateways, self.options.match_window_seconds);
+        self
     }
 
     /// Takes in one batch and leaves it empty, to be filled again.
@@ -234,6 +248,14 @@ impl Correlator {
                 .map(|interface| self.interfaces.merge(interface, limit).unwrap_or(NOWHERE)),
         );
         let has_room = !interfaces.contains(&NOWHERE);
+        if self.clients.has_gateways() {
+            for row in &batch.rejected {
+                let name = &batch.interfaces[row.interface.0 as usize].interface_id;
+                if self.clients.is_gateway(name) {
+                    self.clients.rejected(row);
+                }
+            }
+        }
         self.absorb_accepted(batch, &interfaces, has_room);
         for mut row in batch.rejected.drain(..) {
             self.identities.add(Class::Rejected, row.record.span.start.0, row.identity);
@@ -386,6 +408,8 @@ impl Correlator {
     /// Joins what lies outside memory, part by part, as far as nothing that starts at `earliest` or later can change it.
     fn join_spilled(&mut self, earliest: Option<Timestamp>) {
         self.spill();
+        // Clients are not looked for among rows that come from outside memory.
+        self.clients.cut();
         let Some(mut spilled) = self.spilled.take() else { return };
         let window = self.options.match_window_seconds;
         let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
@@ -407,6 +431,7 @@ impl Correlator {
     fn probe(&mut self, runs: Vec<Run>) {
         for run in runs {
             self.rejects.probe(&run, self.options.match_window_seconds);
+            self.clients.probe(&run);
             self.waiting.reuse(run);
         }
     }
@@ -426,19 +451,20 @@ impl Correlator {
     /// Where memory has no room for that, it is only what is decided already.
     #[must_use]
     pub fn so_far(&self) -> Correlated {
-        let mut settled = self.settled.clone();
+        let (mut settled, mut clients) = (self.settled.clone(), self.clients.clone());
         settled.unpaired.keep_in_memory();
         if self.spilled.is_none() && self.rejects.bytes() <= self.bounds.memory / 4 {
             let window = self.options.match_window_seconds;
             let mut rejects = self.rejects.clone();
             for run in self.waiting.runs() {
                 rejects.probe(run, window);
+                clients.probe(run);
             }
             rejects.settle_all(window, &self.interfaces, &mut settled);
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
         let counted = self.identities.counted();
-        correlated(settled, self.interfaces.clone(), totals, counted)
+        correlated(settled, self.interfaces.clone(), totals, counted, clients)
     }
 
     /// Joins what is left and hands everything over.
@@ -464,7 +490,7 @@ impl Correlator {
         let (counted, unchecked) = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.totals.unchecked = unchecked;
         self.totals.not_kept_because = self.quota.refused();
-        correlated(self.settled, self.interfaces, self.totals, counted)
+        correlated(self.settled, self.interfaces, self.totals, counted, self.clients)
     }
 }
 
@@ -474,6 +500,7 @@ fn correlated(
     interfaces: InterfaceTable,
     totals: Totals,
     (distinct, copies): (PerClass, u64),
+    clients: Clients,
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
@@ -489,11 +516,14 @@ fn correlated(
         (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
     });
     let (silent, cut_silent) = silent.in_order(&new);
+    let (clients, cut_clients) = clients.in_order(&new);
     let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
     unpaired.renumber(renumbered);
     Correlated {
         conversations,
         unpaired,
+        clients,
+        cut_clients,
         silent,
         cut_silent,
         dropped_requests: totals.lost.requests + lost.requests,

@@ -8,6 +8,7 @@
 //! reject that could match them can come any more. Whatever the order of input, the result is the same.
 
 mod accepted;
+mod clients;
 mod conversation;
 mod correlator;
 mod decide;
@@ -32,6 +33,7 @@ mod waiting;
 use crate::net::Timestamp;
 
 pub use accepted::{AcceptedRow, WideRow};
+pub use clients::{CLIENT_SLACK_SECONDS, Client, RemoteEnd};
 pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use gather::{Batch, Counts, Gatherer, MalformedLine};

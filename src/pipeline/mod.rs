@@ -7,7 +7,7 @@ mod queue;
 mod rejects;
 mod worker;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct ReadOptions {
     pub selection: Selection,
     /// The join.
     pub correlate: Options,
+    /// Interfaces of NAT gateways, as far as they are known beforehand: the clients behind them are looked for.
+    pub gateways: Arc<HashSet<Vec<u8>>>,
     /// Asks to end early: what was read until then is the result, and the rest is named as incomplete.
     pub stop: Stop,
 }
@@ -179,7 +181,7 @@ struct Partial {
 
 impl<'a> Join<'a> {
     fn new(options: &'a ReadOptions, spent: &'a Mutex<Vec<Batch>>, progress: Progress) -> Self {
-        let correlator = Correlator::new(options.correlate);
+        let correlator = Correlator::new(options.correlate).with_gateways(Arc::clone(&options.gateways));
         Self { spent, stop: &options.stop, correlator, reading: Partial::default(), progress }
     }
 

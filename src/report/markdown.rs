@@ -93,6 +93,9 @@ impl Document<'_> {
             writeln!(self.out, "- {}", markdown(&remark))?;
         }
         self.item("affects", finding.interface_ids.iter().map(|id| self.named(id)).collect())?;
+        let clients = self.wording.clients(finding);
+        let clients = clients.iter().map(|client| markdown(client));
+        self.item("clients behind the NAT gateway", clients.collect())?;
         self.item("subnets", finding.subnet_ids.iter().map(|id| self.named(id)).collect())?;
         let services = finding.services.iter();
         let services = services.map(|one| format!("{} {}", service(one), grouped(one.conversations)));

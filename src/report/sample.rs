@@ -78,6 +78,8 @@ pub fn default_deny() -> Finding {
         vpc_id: Some("vpc-0123456789abcdef0".to_owned()),
         subnet_ids: ["a", "b", "c"].map(|zone| format!("subnet-0aa11bb22cc33dd4{zone}")).to_vec(),
         interface_ids: interfaces.collect(),
+        affected_clients: Vec::new(),
+        affected_clients_left_out: 0,
         conversations: 4812,
         packets: 21_934,
         bytes: 1_140_568,

@@ -144,6 +144,19 @@ pub struct Requests {
     pub resumed: u64,
 }
 
+/// A private client behind a NAT gateway whose replies were rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AffectedClient {
+    /// Its private address.
+    pub address: String,
+    /// Its own interface, where it is known.
+    pub interface_id: Option<String>,
+    /// `proven`: the reply was on its way to it; `likely`: nobody else talked to the remote end at that time; `possible`.
+    pub confidence: &'static str,
+    /// Conversations of the finding that may be its own.
+    pub conversations: u64,
+}
+
 /// An input that could not be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Incomplete {
@@ -206,6 +219,10 @@ pub struct Finding {
     pub subnet_ids: Vec<String>,
     /// Interfaces concerned, sorted.
     pub interface_ids: Vec<String>,
+    /// Private clients behind the NAT gateways among these interfaces.
+    pub affected_clients: Vec<AffectedClient>,
+    /// Clients beyond those listed.
+    pub affected_clients_left_out: u64,
     /// Distinct conversations.
     pub conversations: u64,
     /// Rejected packets.

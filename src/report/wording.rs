@@ -8,7 +8,8 @@ use super::phrase::{
     Calendar, counted, counted_len, duration, endpoint, grouped, port_span, protocol, tcp_flags,
 };
 use super::view::{
-    Blocked, Change, Diagnosis, Finding, Fix, FlowSummary, NearMiss, NoReply, OtherReject, Step,
+    AffectedClient, Blocked, Change, Diagnosis, Finding, Fix, FlowSummary, NearMiss, NoReply, OtherReject,
+    Step,
 };
 
 /// What is rejected so soon after the records begin may have been rejected before: two ordinary capture windows.
@@ -71,6 +72,23 @@ impl<'a> Wording<'a> {
     #[must_use]
     pub fn new(diagnosis: &'a Diagnosis) -> Self {
         Self { diagnosis, calendar: Calendar::new(&diagnosis.window) }
+    }
+
+    /// The private clients behind the NAT gateways of a finding: `10.0.1.5 (web-1), perhaps`.
+    #[must_use]
+    pub fn clients(&self, finding: &Finding) -> Vec<String> {
+        let one = |client: &AffectedClient| {
+            let name = client.interface_id.as_deref().and_then(|id| self.name(id));
+            let name = name.or(client.interface_id.as_deref());
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            let doubt = if client.confidence == "possible" { ", perhaps" } else { "" };
+            format!("{}{name}{doubt}", client.address)
+        };
+        let mut clients: Vec<String> = finding.affected_clients.iter().map(one).collect();
+        if finding.affected_clients_left_out > 0 {
+            clients.push(format!("{} more", grouped(finding.affected_clients_left_out)));
+        }
+        clients
     }
 
     /// What the snapshot calls `id`, unless that says no more than the id.

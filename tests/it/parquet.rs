@@ -334,6 +334,7 @@ fn read_file(path: &Path) -> Reading {
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        gateways: std::sync::Arc::default(),
         stop: Stop::default(),
     };
     read(&found.objects, &options, &mut |_, _| {})

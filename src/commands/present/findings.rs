@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::{Material, ONGOING_SECONDS, Rejected};
-use crate::attribute::{ChangeSeen, Confidence, Finding, Judged, Part};
+use crate::attribute::{ChangeSeen, Confidence, Finding, Judged, Part, affected_clients};
 use crate::correlate::Span;
 use crate::nacl::{NearMissReason, Observed, Packet, evaluate, near_misses};
 use crate::net::{Direction, FiveTuple, Timestamp};
 use crate::report::view;
+
+/// Clients behind NAT gateways that are listed.
+const CLIENTS_LISTED: usize = 32;
 
 /// The most slices a timeline has.
 const TIMELINE_SLICES: i64 = 240;
@@ -33,8 +36,25 @@ impl Material<'_> {
             rule_number: entry.rule_number,
             rule: entry.to_string(),
         });
+        let mut clients = affected_clients(
+            finding,
+            &self.judged,
+            &self.conversations,
+            &self.reading.correlated.clients,
+            self.places,
+        );
+        let affected_clients_left_out = clients.len().saturating_sub(CLIENTS_LISTED) as u64;
+        clients.truncate(CLIENTS_LISTED);
+        let affected_clients = clients.into_iter().map(|client| view::AffectedClient {
+            address: client.address.to_string(),
+            interface_id: client.interface_id,
+            confidence: client.confidence.as_str(),
+            conversations: client.conversations,
+        });
         view::Finding {
             id: finding.id.clone(),
+            affected_clients: affected_clients.collect(),
+            affected_clients_left_out,
             cause: finding.key.cause.as_str(),
             confidence: finding.confidence.as_str(),
             confidence_reason: self.confidence_reason(finding),

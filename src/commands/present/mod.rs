@@ -74,11 +74,32 @@ impl Material<'_> {
             no_reply: no_reply.ok(),
             rows: if self.config.output.format.has_rows() { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
-            notes: self.found.notes.clone(),
+            notes: self.notes(),
             input,
             findings,
             other_rejects,
         }
+    }
+
+    /// What was read and why that was enough, and what was not looked for.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.found.notes.clone();
+        let is_gateway = |id: &String| self.network.config().interface_is_nat_gateway(id);
+        let behind = self.findings.iter().flat_map(|finding| &finding.interface_ids).any(is_gateway);
+        if behind && self.network.origin() == "live" {
+            notes.push(
+                "the private clients behind a NAT gateway are looked for when the configuration is known before the \
+                 records are read: give the one that `flowcheck snapshot` saves with --snapshot"
+                    .to_owned(),
+            );
+        }
+        if self.reading.correlated.cut_clients {
+            notes.push(
+                "not all clients behind NAT gateways were looked for: they did not fit into memory"
+                    .to_owned(),
+            );
+        }
+        notes
     }
 
     /// A conversation with two causes is one conversation.
@@ -147,7 +168,8 @@ impl Material<'_> {
         let ids = findings.iter().flat_map(|finding| {
             let lists = finding.interface_ids.iter().chain(&finding.subnet_ids);
             let candidates = finding.candidates.iter().map(|candidate| &candidate.network_acl_id);
-            lists.chain(&finding.network_acl_id).chain(&finding.vpc_id).chain(candidates)
+            let clients = finding.affected_clients.iter().filter_map(|client| client.interface_id.as_ref());
+            lists.chain(&finding.network_acl_id).chain(&finding.vpc_id).chain(candidates).chain(clients)
         });
         let ids = ids.chain(others.by_cause.iter().filter_map(|row| row.network_acl_id.as_ref()));
         let silent = no_reply.into_iter().flat_map(|silent| &silent.groups).flat_map(|group| {

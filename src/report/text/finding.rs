@@ -32,6 +32,8 @@ impl Sheet<'_> {
         self.doubts(finding)?;
         let interfaces = finding.interface_ids.iter().map(|id| self.named(Tone::Plain, id)).collect();
         self.list("affects", interfaces, LISTED)?;
+        let clients = self.wording.clients(finding).into_iter();
+        self.list("clients", clients.map(|client| Text::plain(&client)).collect(), LISTED)?;
         let subnets = finding.subnet_ids.iter().map(|id| self.named(Tone::Plain, id)).collect();
         self.list("subnets", subnets, LISTED)?;
         self.examples(finding)?;

@@ -41,6 +41,7 @@ fn join(objects: &[Object], threads: usize) -> Reading {
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
+        gateways: std::sync::Arc::default(),
         stop: Stop::default(),
     };
     read(objects, &options, &mut |_, _| {})

@@ -1,0 +1,182 @@
+//! Who talked to the same remote ends as a NAT gateway whose replies were rejected.
+//!
+//! A NAT gateway gives its clients' connections ports of its own, so that no tuple joins a rejected reply with the client
+//! that waits for it (VPC User Guide, "Flow log record examples"): only the remote address, its port and the time do. Owns
+//! that join over the accepted records as they are forgotten. Refuses to know which interfaces are NAT gateways; it is
+//! told.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::Span;
+use super::accepted::WideRow;
+use super::interface::InterfaceIndex;
+use super::reject::RejectedRow;
+use super::waiting::Run;
+use crate::net::Protocol;
+
+/// How far apart the legs' records may lie: the clock slack that AWS documents.
+pub const CLIENT_SLACK_SECONDS: i64 = 60;
+
+/// Clients kept, each with each remote end it talked to.
+const MOST_CLIENTS: usize = 65_536;
+
+/// Spans kept of one remote end or one client before those that lie close become one.
+const MOST_SPANS: usize = 256;
+
+/// The remote end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemoteEnd {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// Somebody who sent to such a remote end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Client {
+    /// Whom it sent to.
+    pub remote: RemoteEnd,
+    /// Its address.
+    pub address: IpAddr,
+    /// The interface that recorded it.
+    pub interface: InterfaceIndex,
+    /// When.
+    pub spans: Vec<Span>,
+}
+
+/// The join in the making.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Clients {
+    gateways: Arc<HashSet<Vec<u8>>>,
+    slack_seconds: i64,
+    /// Remote ends of rejected replies, and when those were.
+    remotes: HashMap<RemoteEnd, Vec<Span>>,
+    /// One bit for each remote end that may be there.
+    filter: Vec<u64>,
+    found: HashMap<(RemoteEnd, IpAddr, InterfaceIndex), Vec<Span>>,
+    cut: bool,
+}
+
+impl Clients {
+    /// Rows are forgotten when nothing within the match window can come: no further apart is anything looked for.
+    pub(super) fn new(gateways: Arc<HashSet<Vec<u8>>>, match_window_seconds: i64) -> Self {
+        Self { gateways, slack_seconds: match_window_seconds.min(CLIENT_SLACK_SECONDS), ..Self::default() }
+    }
+
+    /// Whether any interface is a NAT gateway's.
+    pub(super) fn has_gateways(&self) -> bool {
+        !self.gateways.is_empty()
+    }
+
+    /// Whether an interface of this name is one.
+    pub(super) fn is_gateway(&self, name: &[u8]) -> bool {
+        self.gateways.contains(name)
+    }
+
+    /// Takes note of a reply that such an interface rejected.
+    pub(super) fn rejected(&mut self, row: &RejectedRow) {
+        let packet = &row.packet;
+        let remote = RemoteEnd { address: packet.srcaddr, port: packet.srcport, protocol: packet.protocol };
+        if self.filter.is_empty() {
+            self.filter = vec![0; 1024];
+        }
+        let (word, bit) = place(&remote);
+        self.filter[word] |= bit;
+        add(self.remotes.entry(remote).or_default(), row.record.span, self.slack_seconds);
+    }
+
+    /// What was not looked at may hold clients.
+    pub(super) fn cut(&mut self) {
+        self.cut |= !self.remotes.is_empty();
+    }
+
+    /// Looks for those who sent to the remote ends.
+    pub(super) fn probe(&mut self, run: &Run) {
+        if self.remotes.is_empty() {
+            return;
+        }
+        for row in &run.rows {
+            let mut row = row.widen();
+            if let Some(interfaces) = &run.interfaces {
+                row.interface = interfaces[row.interface.0 as usize];
+            }
+            self.probe_row(&row);
+        }
+        for row in &run.wide {
+            self.probe_row(row);
+        }
+    }
+
+    fn probe_row(&mut self, row: &WideRow) {
+        let packet = &row.packet;
+        let remote = RemoteEnd { address: packet.dstaddr, port: packet.dstport, protocol: packet.protocol };
+        let (word, bit) = place(&remote);
+        if self.filter[word] & bit == 0 {
+            return;
+        }
+        let Some(rejected) = self.remotes.get(&remote) else { return };
+        if !rejected.iter().any(|span| span.gap(row.span) <= self.slack_seconds) {
+            return;
+        }
+        let key = (remote, packet.srcaddr, row.interface);
+        if self.found.len() >= MOST_CLIENTS && !self.found.contains_key(&key) {
+            self.cut = true;
+            return;
+        }
+        add(self.found.entry(key).or_default(), row.span, self.slack_seconds);
+    }
+
+    /// All of them, in an order that depends on nothing but their contents, and whether some may be missing.
+    pub(super) fn in_order(self, new: &impl Fn(InterfaceIndex) -> InterfaceIndex) -> (Vec<Client>, bool) {
+        let mut clients: Vec<Client> = self
+            .found
+            .into_iter()
+            .map(|((remote, address, interface), mut spans)| {
+                merge(&mut spans, self.slack_seconds);
+                Client { remote, address, interface: new(interface), spans }
+            })
+            .collect();
+        clients.sort_unstable();
+        (clients, self.cut)
+    }
+}
+
+fn add(spans: &mut Vec<Span>, span: Span, slack_seconds: i64) {
+    spans.push(span);
+    if spans.len() >= MOST_SPANS {
+        merge(spans, slack_seconds);
+    }
+}
+
+/// Spans no further apart than the slack become one: whatever is near them is near the one as well.
+fn merge(spans: &mut Vec<Span>, slack_seconds: i64) {
+    spans.sort_unstable();
+    spans.dedup_by(|span, kept| {
+        let is_close = kept.gap(*span) <= slack_seconds;
+        if is_close {
+            *kept = kept.union(*span);
+        }
+        is_close
+    });
+}
+
+/// Word and bit of a remote end in the filter.
+fn place(remote: &RemoteEnd) -> (usize, u64) {
+    let mut hasher = FixedState::with_seed(9).build_hasher();
+    match remote.address {
+        IpAddr::V4(address) => hasher.write_u32(address.to_bits()),
+        IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
+    }
+    hasher.write_u32(u32::from(remote.port) << 8 | u32::from(remote.protocol.0));
+    let hash = hasher.finish();
+    ((hash >> 6 & 1023) as usize, 1 << (hash & 63))
+}
