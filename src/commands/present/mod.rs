@@ -72,13 +72,18 @@ impl Material<'_> {
             names: self.names(&findings, &other_rejects, no_reply.as_ref().ok()),
             no_reply_unknown: no_reply.as_ref().err().map(|reason| (*reason).to_owned()),
             no_reply: no_reply.ok(),
-            rows: if self.config.output.format.has_rows() { self.rows() } else { Vec::new() },
+            rows: if self.wants_rows() { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
             notes: self.notes(),
             input,
             findings,
             other_rejects,
         }
+    }
+
+    /// Whether rows are written, or compared with those of the round before.
+    fn wants_rows(&self) -> bool {
+        self.config.output.format.has_rows() || self.config.follow_seconds.is_some()
     }
 
     /// What was read and why that was enough, and what was not looked for.
