@@ -9,6 +9,7 @@ use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
+use super::onset::Onsets;
 use super::overflow::{PARTITIONS, Quota};
 use super::reject::{RejectTable, RejectedRow};
 use super::settled::Settled;
@@ -106,6 +107,7 @@ pub struct Correlator {
     settled: Settled,
     identities: Identities,
     clients: Clients,
+    onsets: Onsets,
     /// Rows and rejects outside memory, while there are any.
     spilled: Option<Spilled>,
     /// The moment last given to [`Self::retire`] when the first of them were moved there.
@@ -146,6 +148,8 @@ pub struct Correlated {
     pub clients: Vec<Client>,
     /// Whether there may be more of them.
     pub cut_clients: bool,
+    /// When replies of the kinds that were rejected were accepted last before.
+    pub onsets: Onsets,
     /// Requests that were accepted and got neither an answer nor a reject, in an order that depends on nothing but their
     /// contents. Only TCP flags tell, and an answer may come after the last record.
     pub silent: Vec<SilentRequest>,
@@ -210,6 +214,7 @@ impl Correlator {
             rejects: RejectTable::default(),
             identities: Identities::new(bounds.spare / 2),
             clients: Clients::default(),
+            onsets: Onsets::default(),
             spilled: None,
             spilled_at: None,
             carried_over: 0,
@@ -263,6 +268,7 @@ impl Correlator {
             if row.interface == NOWHERE {
                 self.totals.lost.rejected(&row.record);
             } else {
+                self.onsets.rejected(&row, &self.interfaces);
                 self.rejects.insert(&row);
             }
         }
@@ -410,6 +416,7 @@ impl Correlator {
         self.spill();
         // Clients are not looked for among rows that come from outside memory.
         self.clients.cut();
+        self.onsets.give_up();
         let Some(mut spilled) = self.spilled.take() else { return };
         let window = self.options.match_window_seconds;
         let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
@@ -432,6 +439,7 @@ impl Correlator {
         for run in runs {
             self.rejects.probe(&run, self.options.match_window_seconds);
             self.clients.probe(&run);
+            self.onsets.probe(&run, &self.interfaces);
             self.waiting.reuse(run);
         }
     }
@@ -452,6 +460,7 @@ impl Correlator {
     #[must_use]
     pub fn so_far(&self) -> Correlated {
         let (mut settled, mut clients) = (self.settled.clone(), self.clients.clone());
+        let mut onsets = self.onsets.clone();
         settled.unpaired.keep_in_memory();
         if self.spilled.is_none() && self.rejects.bytes() <= self.bounds.memory / 4 {
             let window = self.options.match_window_seconds;
@@ -459,12 +468,13 @@ impl Correlator {
             for run in self.waiting.runs() {
                 rejects.probe(run, window);
                 clients.probe(run);
+                onsets.probe(run, &self.interfaces);
             }
             rejects.settle_all(window, &self.interfaces, &mut settled);
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
         let counted = self.identities.counted();
-        correlated(settled, self.interfaces.clone(), totals, counted, clients)
+        correlated(settled, self.interfaces.clone(), totals, counted, (clients, onsets))
     }
 
     /// Joins what is left and hands everything over.
@@ -490,7 +500,7 @@ impl Correlator {
         let (counted, unchecked) = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.totals.unchecked = unchecked;
         self.totals.not_kept_because = self.quota.refused();
-        correlated(self.settled, self.interfaces, self.totals, counted, self.clients)
+        correlated(self.settled, self.interfaces, self.totals, counted, (self.clients, self.onsets))
     }
 }
 
@@ -500,7 +510,7 @@ fn correlated(
     interfaces: InterfaceTable,
     totals: Totals,
     (distinct, copies): (PerClass, u64),
-    clients: Clients,
+    (clients, onsets): (Clients, Onsets),
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
@@ -524,6 +534,7 @@ fn correlated(
         unpaired,
         clients,
         cut_clients,
+        onsets,
         silent,
         cut_silent,
         dropped_requests: totals.lost.requests + lost.requests,

@@ -20,6 +20,7 @@ mod identities;
 mod interface;
 mod names;
 mod nearby;
+mod onset;
 mod overflow;
 mod reject;
 mod selection;
@@ -38,6 +39,7 @@ pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKi
 pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use gather::{Batch, Counts, Gatherer, MalformedLine};
 pub use interface::{Interface, InterfaceIndex, InterfaceRef, Interfaces, OwnAddress};
+pub use onset::Onsets;
 pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};
 pub use settled::CONVERSATION_BYTES;
 pub use silent::{Sighting, SightingKind, SilentRequest};

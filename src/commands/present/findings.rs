@@ -89,13 +89,23 @@ impl Material<'_> {
         }
     }
 
-    /// When replies of these conversations were accepted last, and when first rejected.
+    /// When replies of this kind were accepted last, and when first rejected.
     fn onset(&self, finding: &Finding<'_>) -> view::Onset {
         let first_rejected_reply = finding.span.start;
         let accepted = finding.members.iter().filter_map(|at| {
-            let reply = self.conversations[self.judged[*at].index].accepted_reply?;
+            let (one, onsets) = (&self.judged[*at], &self.reading.correlated.onsets);
+            let conversation = &self.conversations[one.index];
             // Summed over several records: of a sum that goes on after the first reject only its beginning is known.
-            [reply.span.end, reply.span.start].into_iter().find(|moment| *moment <= first_rejected_reply)
+            let own = conversation.accepted_reply.and_then(|reply| {
+                let moments = [reply.span.end, reply.span.start];
+                moments.into_iter().find(|moment| *moment <= first_rejected_reply)
+            });
+            let interface = &self.places.of(conversation.interface).interface_id;
+            let of_the_kind = one.direction.and_then(|direction| {
+                let packet = &conversation.packet;
+                onsets.last_accepted(interface.as_bytes(), packet, direction, first_rejected_reply)
+            });
+            own.max(of_the_kind)
         });
         view::Onset { last_accepted_reply: accepted.max(), first_rejected_reply }
     }
