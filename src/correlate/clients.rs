@@ -94,11 +94,6 @@ impl Clients {
         add(self.remotes.entry(remote).or_default(), row.record.span, self.slack_seconds);
     }
 
-    /// What was not looked at may hold clients.
-    pub(super) fn cut(&mut self) {
-        self.cut |= !self.remotes.is_empty();
-    }
-
     /// Looks for those who sent to the remote ends.
     pub(super) fn probe(&mut self, run: &Run) {
         if self.remotes.is_empty() {
@@ -116,7 +111,11 @@ impl Clients {
         }
     }
 
-    fn probe_row(&mut self, row: &WideRow) {
+    /// Looks at one row, its interface by the join's number.
+    pub(super) fn probe_row(&mut self, row: &WideRow) {
+        if self.remotes.is_empty() {
+            return;
+        }
         let packet = &row.packet;
         let remote = RemoteEnd { address: packet.dstaddr, port: packet.dstport, protocol: packet.protocol };
         let (word, bit) = place(&remote);

@@ -414,14 +414,15 @@ impl Correlator {
     /// Joins what lies outside memory, part by part, as far as nothing that starts at `earliest` or later can change it.
     fn join_spilled(&mut self, earliest: Option<Timestamp>) {
         self.spill();
-        // Clients are not looked for among rows that come from outside memory.
-        self.clients.cut();
-        self.onsets.give_up();
         let Some(mut spilled) = self.spilled.take() else { return };
         let window = self.options.match_window_seconds;
         let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
         for partition in 0..PARTITIONS {
-            let (mut rejects, over) = spilled.join(partition, until, &mut self.waiting);
+            let Self { clients, onsets, interfaces, waiting, .. } = self;
+            let (mut rejects, over) = spilled.join(partition, until, waiting, &mut |row| {
+                clients.probe_row(row);
+                onsets.probe_row(row, interfaces);
+            });
             match over {
                 Some(horizon) => {
                     rejects.settle_before(horizon, window, &self.interfaces, &mut self.settled);

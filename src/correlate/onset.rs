@@ -75,13 +75,8 @@ impl Onsets {
             self.filter[word] |= bit;
         }
         if self.turns.len() > MOST_KINDS {
-            self.give_up();
+            *self = Self { given_up: true, ..Self::default() };
         }
-    }
-
-    /// Accepted records will be missing: nothing is said any more.
-    pub(super) fn give_up(&mut self) {
-        *self = Self { given_up: true, ..Self::default() };
     }
 
     /// Looks for accepted replies of these kinds.
@@ -92,14 +87,18 @@ impl Onsets {
             if let Some(numbers) = &run.interfaces {
                 row.interface = numbers[row.interface.0 as usize];
             }
-            self.accepted(&row, interfaces);
+            self.probe_row(&row, interfaces);
         }
         for row in &run.wide {
-            self.accepted(row, interfaces);
+            self.probe_row(row, interfaces);
         }
     }
 
-    fn accepted(&mut self, row: &WideRow, interfaces: &InterfaceTable) {
+    /// Looks at one row, its interface by the join's number.
+    pub(super) fn probe_row(&mut self, row: &WideRow, interfaces: &InterfaceTable) {
+        if self.latest.is_none_or(|latest| row.span.end > latest) {
+            return;
+        }
         let name = self.name(row.interface, interfaces);
         for direction in [Direction::Ingress, Direction::Egress] {
             let kind = kind(name, &row.packet, direction);

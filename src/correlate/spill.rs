@@ -137,13 +137,14 @@ impl Spilled {
     }
 
     /// Joins the rows and rejects of one part as far as nothing to come can change it. Rows that are to wait on go to
-    /// `waiting`; the rejects, with what was found for them, are the result, and with them the moment before which
+    /// `waiting`, `forgotten` is shown the others; the rejects, with what was found for them, are the result, and with them the moment before which
     /// those that are over ended.
     pub(super) fn join(
         &mut self,
         partition: usize,
         until: Until,
         waiting: &mut Waiting,
+        forgotten: &mut dyn FnMut(&WideRow),
     ) -> (RejectTable, Option<Timestamp>) {
         let window = until.match_window_seconds;
         // Their flows may be fewer; a table that grows moves everything again and again.
@@ -171,7 +172,10 @@ impl Spilled {
                 if kept_from.is_some_and(|from| row.span.end >= from) {
                     first_kept = first_kept.min(Some(row.span.start));
                     waiting.add_row(row);
-                } else if table.bytes() > until.limit.saturating_mul(2) {
+                    continue;
+                }
+                forgotten(&row);
+                if table.bytes() > until.limit.saturating_mul(2) {
                     quota.refuse(&ONE_PART);
                     lost.accepted += 1;
                 } else {
