@@ -166,7 +166,7 @@ fn followed<'a>(request: &SilentRequest, places: &Places<'a>) -> Option<Followed
     };
     if seen.kind == SightingKind::Rejected {
         let record = RejectedRecord {
-            span: request.span,
+            span: seen.span,
             packets: None,
             bytes: None,
             tcp_flags: None,

@@ -9,7 +9,7 @@ use super::conversation::Conversation;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
-use super::onset::Onsets;
+use super::onset::{Onsets, Turns};
 use super::overflow::{PARTITIONS, Quota};
 use super::reject::{RejectTable, RejectedRow};
 use super::settled::Settled;
@@ -107,7 +107,7 @@ pub struct Correlator {
     settled: Settled,
     identities: Identities,
     clients: Clients,
-    onsets: Onsets,
+    onsets: Turns,
     /// Rows and rejects outside memory, while there are any.
     spilled: Option<Spilled>,
     /// The moment last given to [`Self::retire`] when the first of them were moved there.
@@ -214,7 +214,7 @@ impl Correlator {
             rejects: RejectTable::default(),
             identities: Identities::new(bounds.spare / 2),
             clients: Clients::default(),
-            onsets: Onsets::default(),
+            onsets: Turns::new(options.match_window_seconds),
             spilled: None,
             spilled_at: None,
             carried_over: 0,
@@ -511,7 +511,7 @@ fn correlated(
     interfaces: InterfaceTable,
     totals: Totals,
     (distinct, copies): (PerClass, u64),
-    (clients, onsets): (Clients, Onsets),
+    (clients, onsets): (Clients, Turns),
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
@@ -535,7 +535,7 @@ fn correlated(
         unpaired,
         clients,
         cut_clients,
-        onsets,
+        onsets: onsets.finish(),
         silent,
         cut_silent,
         dropped_requests: totals.lost.requests + lost.requests,

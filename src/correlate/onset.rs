@@ -4,6 +4,7 @@
 //! its answer. Replies are of one kind when they pass the same interface the same way from the same port of the same
 //! protocol. Owns the join over the accepted records as they are forgotten. Refuses to know why anything was rejected.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
@@ -27,9 +28,16 @@ struct Turn {
     last_accepted: Option<Timestamp>,
 }
 
+/// When replies of a kind were accepted last before the first one was rejected, no longer before than the match window.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Onsets {
+    last_accepted: BTreeMap<u64, Timestamp>,
+}
+
 /// All kinds of which a reply was rejected.
 #[derive(Debug, Clone, Default)]
-pub struct Onsets {
+pub(super) struct Turns {
+    match_window_seconds: i64,
     turns: HashMap<u64, Turn>,
     /// One bit for each kind that may be there.
     filter: Vec<u64>,
@@ -41,8 +49,7 @@ pub struct Onsets {
 }
 
 impl Onsets {
-    /// The end of the last accepted record before the first rejected one, of replies like this packet. Only what lies within
-    /// the match window before a reject is sure to be seen.
+    /// The end of the last accepted record before the first rejected one, of replies like this packet.
     #[must_use]
     pub fn last_accepted(
         &self,
@@ -51,8 +58,20 @@ impl Onsets {
         direction: Direction,
         first_rejected: Timestamp,
     ) -> Option<Timestamp> {
-        let turn = self.turns.get(&kind(name_hash(interface_id), packet, direction))?;
-        turn.last_accepted.filter(|at| *at <= first_rejected)
+        let at = self.last_accepted.get(&kind(name_hash(interface_id), packet, direction))?;
+        Some(*at).filter(|at| *at <= first_rejected)
+    }
+}
+
+impl Turns {
+    pub(super) fn new(match_window_seconds: i64) -> Self {
+        Self { match_window_seconds, ..Self::default() }
+    }
+
+    /// What is known of each kind.
+    pub(super) fn finish(&self) -> Onsets {
+        let known = self.turns.iter().filter_map(|(kind, turn)| Some((*kind, turn.last_accepted?)));
+        Onsets { last_accepted: known.collect() }
     }
 
     /// Takes note of a rejected record, its interface by the join's number.
@@ -108,6 +127,7 @@ impl Onsets {
             }
             if let Some(turn) = self.turns.get_mut(&kind)
                 && row.span.end <= turn.first_rejected
+                && turn.first_rejected.seconds_since(row.span.end) <= self.match_window_seconds
             {
                 turn.last_accepted = turn.last_accepted.max(Some(row.span.end));
             }

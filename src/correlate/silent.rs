@@ -47,6 +47,8 @@ pub struct SilentRequest {
 pub struct Sighting {
     /// What it did.
     pub kind: SightingKind,
+    /// When.
+    pub span: Span,
     /// The other interface.
     pub interface: InterfaceIndex,
     /// The request as it was logged there; packet-level where it was accepted.
@@ -234,6 +236,7 @@ impl Around {
     fn sighting(&mut self, row: &WideRow, kind: SightingKind) {
         let sighting = Sighting {
             kind,
+            span: row.span,
             interface: row.interface,
             flow: row.packet,
             flow_direction: row.flow_direction,
@@ -252,7 +255,8 @@ impl Around {
             self.heard.push(span);
         } else {
             let kind = SightingKind::Rejected;
-            self.sightings.push((span, Sighting { kind, interface, flow, flow_direction, reject_reason }));
+            let sighting = Sighting { kind, span, interface, flow, flow_direction, reject_reason };
+            self.sightings.push((span, sighting));
         }
     }
 }
@@ -271,6 +275,7 @@ fn add_sighting(known: &mut Vec<Sighting>, one: Sighting, interfaces: &Interface
     match known.binary_search_by(|other| place(other).cmp(&place(&one))) {
         Ok(at) => {
             let known = &mut known[at];
+            known.span = known.span.union(one.span);
             known.flow = known.flow.min(one.flow);
             known.flow_direction = least(known.flow_direction, one.flow_direction);
             known.reject_reason = least(known.reject_reason, one.reject_reason);
