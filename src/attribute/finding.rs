@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{Cause, Confidence, Detail};
 use super::judge::{Decision, Judged};
-use super::moment::ChangeSeen;
+use super::moment::{ChangeSeen, Episode};
 use super::place::Places;
 use crate::correlate::{Conversation, RejectedRecord, Span, UnpairedKind};
 use crate::nacl::{NetworkAcl, NetworkAclEntry};
@@ -25,7 +25,7 @@ pub struct FindingKey {
     pub slug: Option<&'static str>,
     /// Since when the rule denied, where the history tells: the same number at another time is another rule.
     pub since: Option<Timestamp>,
-    /// The call after which it was denied, by its time, name and id.
+    /// The call after which it was denied, by its time, name and id, where that is proven of the conversation itself.
     pub change: Option<(Timestamp, String, String)>,
 }
 
@@ -42,7 +42,7 @@ impl FindingKey {
             since: judged.episode.since,
             change: judged
                 .episode
-                .began
+                .proven_change()
                 .map(|change| (change.event.time, change.event.name.clone(), change.event.event_id.clone())),
         }
     }
@@ -182,11 +182,8 @@ impl<'a> Finding<'a> {
     fn settle_changes(&mut self, judged: &[Judged<'a>]) {
         let members = || self.members.iter().map(|at| &judged[*at].episode);
         let is_contradicted = members().any(|episode| episode.contradicted);
-        let is_proven = |change: &ChangeSeen<'_>| {
-            !change.needs_traffic || members().any(|episode| episode.traffic_proves)
-        };
-        let change = members().next().and_then(|episode| episode.began);
-        let change = change.filter(|change| !is_contradicted && is_proven(change));
+        // All have the same one, or none: it is part of the key.
+        let change = members().next().and_then(Episode::proven_change).filter(|_| !is_contradicted);
         let ended = members().next().and_then(|episode| episode.ended);
         let restored = ended.filter(|_| members().all(|episode| episode.ended == ended));
         (self.change, self.restored) = (change, restored);

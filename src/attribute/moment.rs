@@ -9,7 +9,7 @@ use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord};
 use crate::nacl::history::{Change, Event, InForce, Rules};
 use crate::nacl::{NetworkAcl, NetworkAclEntry, Observed, Packet, RuleAction, evaluate};
-use crate::net::{Direction, FiveTuple, TcpFlags, Timestamp};
+use crate::net::{Direction, FiveTuple, Timestamp};
 use crate::network::MissingFact;
 
 /// An edit takes effect "after a short period" (VPC User Guide), and a record's `start` is exact to a minute only: so
@@ -83,6 +83,14 @@ pub enum Part<'a> {
     Acl(&'a str),
 }
 
+impl<'a> Episode<'a> {
+    /// The call that began it, unless only accepted traffic could prove that and none of this conversation does.
+    #[must_use]
+    pub fn proven_change(&self) -> Option<ChangeSeen<'a>> {
+        self.began.filter(|change| !change.needs_traffic || self.traffic_proves)
+    }
+}
+
 impl<'a> Moment<'a> {
     /// A verdict that no history is needed for.
     pub(super) fn of(decision: Decision<'a>) -> Self {
@@ -122,8 +130,7 @@ pub(super) fn at_its_time<'a>(
     }
     let is_open = near.clone().any(|state| court.states[state].open);
     let is_certain = !is_open && near.clone().all(|state| court.states[state].rules.len() == 1);
-    let decided =
-        if is_open { None } else { agreed(&outcomes).or_else(|| settled(&outcomes, record, reject)) };
+    let decided = if is_open { None } else { agreed(&outcomes).or_else(|| court.settled(&outcomes, record)) };
     let Some(decided) = decided else {
         return Moment::of(court.undetermined(&outcomes, near));
     };
@@ -142,40 +149,6 @@ pub(super) fn at_its_time<'a>(
 fn agreed<'o, 'a>(outcomes: &'o [Outcome<'a>]) -> Option<&'o Outcome<'a>> {
     let (first, rest) = outcomes.split_first()?;
     rest.iter().all(|other| same(&other.decision, &first.decision)).then(|| outcomes.last())?
-}
-
-/// The only denying rule among states of which all others allow the packet, where nothing but the ACL can have
-/// rejected it.
-///
-/// This is sound: a state that allows the packet did not drop it, so under such a state something else did. For a
-/// conversation whose request this interface let out, the security group lets replies in while the connection is
-/// tracked (EC2 User Guide, "Security group connection tracking"). It is tracked for certain when the reply is a SYN-ACK,
-/// which answers a SYN sent seconds ago, or when replies of the same conversation were accepted about that time; and
-/// nothing of it was closed or idle for long. Then only the denying state is left.
-fn settled<'o, 'a>(
-    outcomes: &'o [Outcome<'a>],
-    record: &RejectedRecord,
-    reject: &Reject<'_>,
-) -> Option<&'o Outcome<'a>> {
-    let conversation = reject.conversation?;
-    let request = conversation.request.filter(|request| request.other_interface.is_none())?;
-    let denies = |outcome: &&Outcome<'a>| outcome.decision.cause.is_nacl();
-    let denying = outcomes.iter().rfind(denies)?;
-    let fits =
-        |outcome: &Outcome<'a>| allows(&outcome.decision) || same(&outcome.decision, &denying.decision);
-    if !outcomes.iter().all(fits) {
-        return None;
-    }
-    let flags = record.tcp_flags.unwrap_or(TcpFlags(0));
-    let is_closed = conversation.closing_since.is_some_and(|since| since <= record.span.end);
-    if is_closed || flags.is_closing() || expired(conversation).is_some() {
-        return None;
-    }
-    let is_answer = flags.has_syn_ack() && request.span.gap(record.span) <= CHANGE_SECONDS;
-    let was_accepted = conversation.accepted_reply.is_some_and(|reply| {
-        reply.other_interface.is_none() && reply.span.gap(record.span) <= CHANGE_SECONDS
-    });
-    (is_answer || was_accepted).then_some(denying)
 }
 
 /// Whether the ACL lets the packet through.
@@ -240,6 +213,64 @@ impl<'a> Court<'_, 'a> {
             },
             _ => decision,
         }
+    }
+
+    /// The only denying rule among states of which all others allow the packet, where nothing but the ACL can have
+    /// rejected it.
+    ///
+    /// This is sound: a state that allows the packet did not drop it, so under such a state something else did. For a
+    /// conversation whose request this interface let out, the security group lets replies in while the connection is
+    /// tracked (EC2 User Guide, "Security group connection tracking"). It is tracked for certain when the reply is a
+    /// SYN-ACK, which answers a SYN sent seconds ago, or when replies of the same conversation were accepted shortly
+    /// before; and nothing of it was closed, as far as flags say, or idle for long. Then only the denying state is left;
+    /// one that began after the record's end is not possible.
+    fn settled<'o>(&self, outcomes: &'o [Outcome<'a>], record: &RejectedRecord) -> Option<&'o Outcome<'a>> {
+        let conversation = self.reject.conversation?;
+        let request = conversation.request.filter(|request| request.other_interface.is_none())?;
+        let denies = |outcome: &&Outcome<'a>| outcome.decision.cause.is_nacl();
+        let had_begun = |outcome: &&Outcome<'a>| {
+            self.states[outcome.state].from.is_none_or(|from| from <= record.span.end)
+        };
+        let denying = outcomes.iter().filter(had_begun).rfind(denies)?;
+        let fits =
+            |outcome: &Outcome<'a>| allows(&outcome.decision) || same(&outcome.decision, &denying.decision);
+        if !outcomes.iter().all(fits) {
+            return None;
+        }
+        let flags = record.tcp_flags?;
+        let is_closed = conversation.closing_since.is_some_and(|since| since <= record.span.end);
+        if is_closed || flags.is_closing() || expired(conversation).is_some() {
+            return None;
+        }
+        let is_answer = flags.has_syn_ack() && request.span.gap(record.span) <= CHANGE_SECONDS;
+        (is_answer || self.was_accepted_before(outcomes, record, conversation)).then_some(denying)
+    }
+
+    /// Whether replies of the conversation were accepted shortly before the one change from allowing to denying, and none
+    /// after it: those would show that the new rules let them through.
+    fn was_accepted_before(
+        &self,
+        outcomes: &[Outcome<'a>],
+        record: &RejectedRecord,
+        conversation: &Conversation,
+    ) -> bool {
+        let accepted = conversation.accepted_reply.filter(|reply| reply.other_interface.is_none());
+        let is_allowing = |outcome: &Outcome<'a>| allows(&outcome.decision);
+        let (Some(accepted), Some(first)) =
+            (accepted, outcomes.iter().position(|outcome| !is_allowing(outcome)))
+        else {
+            return false;
+        };
+        if first == 0 || outcomes[first..].iter().any(is_allowing) {
+            return false;
+        }
+        // Without flags of the accepted records it is not known that nothing was closed.
+        let has_flags =
+            accepted.tcp_flags.is_some() && conversation.request.is_some_and(|it| it.tcp_flags.is_some());
+        let reaches = |change: Timestamp| accepted.span.end <= change && change <= record.span.end;
+        has_flags
+            && self.states[outcomes[first].state].from.is_some_and(reaches)
+            && accepted.span.gap(record.span) <= CHANGE_SECONDS
     }
 
     /// An entry of unknown content that is tried before the one that is known to match.
