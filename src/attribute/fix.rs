@@ -13,7 +13,7 @@ use super::finding::Finding;
 use super::judge::{Judged, Other};
 use super::place::Places;
 use crate::correlate::Conversation;
-use crate::nacl::fix::{Fix, Replies, Requester, propose};
+use crate::nacl::fix::{Change, Fix, Replies, Requester, propose};
 use crate::nacl::{NetworkAcl, Packet};
 use crate::net::Direction;
 
@@ -62,11 +62,14 @@ pub struct Fixes<'a> {
     proposals: Vec<Option<Proposal<'a>>>,
     /// Which of them are about a list.
     of_list: HashMap<(&'a str, Direction), Vec<usize>>,
+    /// Findings without a proposal because that of another finding changes the same list.
+    held_back: Vec<usize>,
 }
 
 impl<'a> Fixes<'a> {
     /// Makes a proposal for each finding that an entry of a known ACL is to blame for. Those for one list use different
-    /// rule numbers, so that all can be carried out.
+    /// rule numbers, and where one gives a number that is taken to another entry it is the only one, so that all can be
+    /// carried out in any order.
     #[must_use]
     pub fn new(
         findings: &[Finding<'a>],
@@ -76,20 +79,42 @@ impl<'a> Fixes<'a> {
     ) -> Self {
         let mut reserved: BTreeMap<(&str, Direction), BTreeSet<u16>> = BTreeMap::new();
         let mut requesters = Requesters { places, known: HashMap::new() };
-        let mut fixes = Self { proposals: Vec::new(), of_list: HashMap::new() };
+        let mut fixes = Self { proposals: Vec::new(), of_list: HashMap::new(), held_back: Vec::new() };
+        // Lists in which a proposal gives a number that is taken to another entry.
+        let mut moved: BTreeSet<(&str, Direction)> = BTreeSet::new();
         for (at, finding) in findings.iter().enumerate() {
             let proposal = list_of(finding, places).and_then(|(acl, direction)| {
                 let mut replies = Replies::default();
                 for one in &finding.members {
                     let conversation = &conversations[judged[*one].index];
+                    // A change to an ACL that no longer stands there restores nothing.
+                    let present = &places.of(conversation.interface).network_acl;
+                    if !present.as_ref().is_ok_and(|now| now.network_acl_id == acl.network_acl_id) {
+                        continue;
+                    }
                     let packet = Packet::of_flow(direction, &conversation.packet);
                     replies.add(packet, requesters.of(conversation, direction, packet.remote));
                 }
                 let reserved = reserved.entry((&acl.network_acl_id, direction)).or_default();
-                let proposed: Vec<_> = propose(acl, direction, &replies, reserved)
-                    .into_iter()
-                    .map(|fix| Proposed { fix, also_admits: Flows::default() })
-                    .collect();
+                let list = (acl.network_acl_id.as_str(), direction);
+                let earlier = fixes.of_list.contains_key(&list);
+                let mut proposed = propose(acl, direction, &replies, reserved);
+                let found = !proposed.is_empty();
+                // What one change moves or makes wider, another one must not count on.
+                let replaces =
+                    |fix: &Fix| fix.changes.iter().any(|change| matches!(change, Change::Replace { .. }));
+                if moved.contains(&list) {
+                    proposed.clear();
+                } else if earlier {
+                    proposed.retain(|fix| !replaces(fix));
+                } else if proposed.iter().any(replaces) {
+                    moved.insert(list);
+                }
+                if found && proposed.is_empty() {
+                    fixes.held_back.push(at);
+                }
+                let proposed: Vec<_> =
+                    proposed.into_iter().map(|fix| Proposed { fix, also_admits: Flows::default() }).collect();
                 reserved.extend(proposed.iter().flat_map(|one| one.fix.new_numbers()));
                 let explicit = proposed.iter().flat_map(|one| &one.fix.overridden);
                 let dropped = explicit.map(|deny| (deny.rule_number, Flows::default())).collect();
@@ -131,6 +156,13 @@ impl<'a> Fixes<'a> {
                 dropped.add(packets);
             }
         }
+    }
+
+    /// Findings that get no proposal because that of another one changes rules of the same list: both carried out would
+    /// undo each other.
+    #[must_use]
+    pub fn held_back(&self) -> &[usize] {
+        &self.held_back
     }
 
     /// In the order of the findings.

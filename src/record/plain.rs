@@ -326,6 +326,9 @@ impl<'a> Fields<'a, '_> {
             }
         }
 
+        let (_, start_length) = self.place(layout.start);
+        let (_, end_length) = self.place(layout.end);
+        unusual |= u64::from(start_length != 10 || end_length != 10);
         let centuries = (self.century(layout.start), self.century(layout.end));
         if centuries != (common.century, common.century) && !common.turns_century(centuries) {
             return None;

@@ -157,6 +157,8 @@ impl LineReader {
             && !format.is_transit_gateway()
             && (!self.headerless.has_rivals || self.header.is_some())
             && line.len() <= MAX_LINE_BYTES
+            && !line.ends_with(b"\t")
+            && !line.ends_with(b"\t\r")
             && (!self.default_without_header || line.starts_with(b"2 "))
             && let Ok(record) = parse_record(line.strip_suffix(b"\r").unwrap_or(line), format)
         {
@@ -329,6 +331,8 @@ impl LineReader {
                     Ok(record) => sink.record(&record),
                     Err(malformed) => sink.malformed(number, malformed),
                 });
+                // Lines of text are in a format of their own.
+                (self.reported, self.layout) = (None, None);
             }
             Content::Nothing => {
                 sink.malformed(

@@ -61,6 +61,13 @@ impl Material<'_> {
         let cut_spans = correlated
             .cut_skip_data
             .then(|| format!("some SKIPDATA intervals are not shown beside their findings; {advice}"));
+        let cut_silent = (correlated.cut_silent > 0).then(|| {
+            format!(
+                "{} requests without an answer are left out, because all of them take more than their part of {limit} MiB; \
+                 {advice}",
+                correlated.cut_silent
+            )
+        });
         let no_room = correlated.not_kept_because.as_ref().map(|reason| {
             format!(
                 "{} records were counted but not paired, and copies were not looked for among {}, because there was no \
@@ -69,7 +76,7 @@ impl Material<'_> {
                 correlated.unchecked
             )
         });
-        cut.into_iter().chain(cut_spans).chain(no_room)
+        cut.into_iter().chain(cut_silent).chain(cut_spans).chain(no_room)
     }
 
     pub(super) fn other_rejects(&self) -> view::OtherRejects {

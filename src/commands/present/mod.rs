@@ -98,6 +98,13 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
+        for at in self.fixes.held_back() {
+            notes.push(format!(
+                "no fix is given for {}, because that of another finding changes rules of the same list: carry that out \
+                 and diagnose again",
+                self.findings[*at].id
+            ));
+        }
         if self.reading.correlated.cut_clients {
             notes.push(
                 "not all clients behind NAT gateways were looked for: they did not fit into memory"

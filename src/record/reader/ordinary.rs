@@ -110,7 +110,12 @@ impl LineReader {
         for line_end in separators.lines() {
             let end = usize::from(*line_end);
             let ends = separators.fields_from(field);
-            let record = if ends[layout.columns & (ends.len() - 1)] == *line_end && may_be_ordinary {
+            // Beyond the positions found there may be others from before.
+            let has_all_columns =
+                field + layout.columns < fields.len() && ends[layout.columns & (ends.len() - 1)] == *line_end;
+            // A carriage return or a tab would be taken for a part of the last field.
+            let ends_plainly = end > begin && text[end - 1] > b' ';
+            let record = if has_all_columns && ends_plainly && may_be_ordinary {
                 Fields { view, ends }.read(layout, &mut common, arithmetic)
             } else {
                 None

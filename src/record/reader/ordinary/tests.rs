@@ -49,6 +49,8 @@ const V11: &str = "account-id interface-id resource-id reject-reason srcaddr dst
                    bytes start end action version log-status ecs-cluster-name brand-new";
 const ODD: &str =
     "srcaddr dstaddr interface-id srcport dstport protocol packets bytes start end action log-status";
+const LATE: &str = "version srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status \
+                    interface-id vpc-id subnet-id";
 const PARTIAL: &str = "interface-id srcaddr dstaddr pkt-srcaddr srcport dstport protocol packets start end action \
                        log-status bytes";
 
@@ -127,6 +129,8 @@ fn line(format: &'static str) -> impl Strategy<Value = String> {
             2 => format!(" {line}"),
             3 => format!("{line}\r"),
             4 => line.replacen(' ', "\t", 1),
+            8 => format!("{line}\t"),
+            9 => line.rsplit_once(' ').map_or(String::new(), |(rest, _)| format!("{rest}\r")),
             5 => format!("{line} more"),
             6 => line.rsplit_once(' ').map_or(String::new(), |(rest, _)| rest.to_owned()),
             7 => String::new(),
@@ -136,7 +140,7 @@ fn line(format: &'static str) -> impl Strategy<Value = String> {
 }
 
 fn text() -> impl Strategy<Value = (bool, String)> {
-    const FORMATS: [&str; 5] = [V2, V5, V11, ODD, PARTIAL];
+    const FORMATS: [&str; 6] = [V2, V5, V11, ODD, PARTIAL, LATE];
     let part = select(&FORMATS[..]).prop_flat_map(|format| {
         (Just(format), any::<bool>(), proptest::collection::vec(line(format), 1..14), 1..40_usize)
     });
@@ -223,5 +227,19 @@ fn ordinary_lines_are_read_the_quick_way() {
         let _ = LineReader::new(&[]).lines(text.as_bytes(), 1, &mut story);
         assert!(story.plain >= 999, "{} of 1000", story.plain);
         assert_eq!(story.told, each_by_itself(&text).told);
+    }
+}
+
+/// A last line that lacks its last field and ends where a block of bytes does: what stands behind the positions found is
+/// no position.
+#[test]
+fn a_short_last_line_is_short_wherever_it_ends() {
+    let line = "2 10.0.0.1 192.0.2.255 43210 443 6 9 840 1700000000 1700000010 ACCEPT OK eni-0123456789abcdef0 vpc-0a";
+    for filler in 0..130 {
+        let text = format!("{LATE}\n{line} {}\n{line}\n", "s".repeat(filler + 2));
+        let mut story = Story::default();
+        let _ = LineReader::new(&[]).lines(text.as_bytes(), 1, &mut story);
+        assert_eq!(story.told, each_by_itself(&text).told, "{filler}");
+        assert!(story.told.iter().any(|told| told.contains("has 14 fields")), "{filler}");
     }
 }
