@@ -38,7 +38,7 @@ pub struct Onsets {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turns {
     match_window_seconds: i64,
-    turns: HashMap<u64, Turn>,
+    kinds: HashMap<u64, Turn>,
     /// One bit for each kind that may be there.
     filter: Vec<u64>,
     /// The latest of the first rejects: what began later tells nothing.
@@ -70,7 +70,7 @@ impl Turns {
 
     /// What is known of each kind.
     pub(super) fn finish(&self) -> Onsets {
-        let known = self.turns.iter().filter_map(|(kind, turn)| Some((*kind, turn.last_accepted?)));
+        let known = self.kinds.iter().filter_map(|(kind, turn)| Some((*kind, turn.last_accepted?)));
         Onsets { last_accepted: known.collect() }
     }
 
@@ -83,7 +83,7 @@ impl Turns {
         let name = self.name(row.interface, interfaces);
         for direction in [Direction::Ingress, Direction::Egress] {
             let kind = kind(name, &row.packet, direction);
-            let turn = self.turns.entry(kind).or_insert(Turn { first_rejected: start, last_accepted: None });
+            let turn = self.kinds.entry(kind).or_insert(Turn { first_rejected: start, last_accepted: None });
             turn.first_rejected = turn.first_rejected.min(start);
             turn.last_accepted = turn.last_accepted.filter(|at| *at <= turn.first_rejected);
             self.latest = self.latest.max(Some(turn.first_rejected));
@@ -93,7 +93,7 @@ impl Turns {
             let (word, bit) = place(kind);
             self.filter[word] |= bit;
         }
-        if self.turns.len() > MOST_KINDS {
+        if self.kinds.len() > MOST_KINDS {
             *self = Self { given_up: true, ..Self::default() };
         }
     }
@@ -125,7 +125,7 @@ impl Turns {
             if self.filter[word] & bit == 0 {
                 continue;
             }
-            if let Some(turn) = self.turns.get_mut(&kind)
+            if let Some(turn) = self.kinds.get_mut(&kind)
                 && row.span.end <= turn.first_rejected
                 && turn.first_rejected.seconds_since(row.span.end) <= self.match_window_seconds
             {
