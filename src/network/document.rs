@@ -22,6 +22,8 @@ pub(super) const KNOWN_KEYS: [&str; 7] =
 pub(super) struct Document {
     /// When it was captured, if it says so.
     pub(super) captured_at: Option<Timestamp>,
+    /// Account and region, if it says both.
+    pub(super) place: Option<(String, String)>,
     /// Whether it has a `NextToken`: more pages exist.
     pub(super) has_next_token: bool,
     pub(super) network_acls: Vec<NetworkAcl>,
@@ -72,6 +74,7 @@ impl Document {
         }
         Ok(Some(Self {
             captured_at: captured_at(object)?,
+            place: place(object),
             has_next_token: member(object, "NextToken").is_some_and(|token| token.as_str() != Some("")),
             network_acls: resources(object, "NetworkAcls", "NetworkAclId", network_acl)?,
             subnets: resources(object, "Subnets", "SubnetId", subnet)?,
@@ -98,6 +101,13 @@ fn captured_at(object: &Object) -> Result<Option<Timestamp>, Fault> {
     let fault =
         || Fault { resource: "flowcheck".to_owned(), ..Fault::not(MEMBER, value, "an RFC 3339 time") };
     time.map(Some).ok_or_else(fault)
+}
+
+/// `"flowcheck": {"account_id": …, "region": …}`.
+fn place(object: &Object) -> Option<(String, String)> {
+    let own = object.get("flowcheck")?;
+    let word = |name: &str| own.get(name)?.as_str().map(str::to_owned);
+    Some((word("account_id")?, word("region")?))
 }
 
 /// Every resource under `key`; `id_member` names each in messages and must be there.

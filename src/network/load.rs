@@ -127,7 +127,11 @@ impl Loader {
         for [association_id, network_acl_id, subnet_id] in document.associations {
             config.association_ids.entry(network_acl_id).or_default().insert(association_id, subnet_id);
         }
-        config.documents.push(DocumentSource { path: path.to_owned(), captured_at: document.captured_at });
+        config.documents.push(DocumentSource {
+            path: path.to_owned(),
+            captured_at: document.captured_at,
+            place: document.place,
+        });
         let mut merge = Merge { documents: &config.documents, differing: &mut self.differing };
         for acl in document.network_acls {
             merge.add(&mut config.network_acls, acl.network_acl_id.clone(), acl);

@@ -68,6 +68,7 @@ pub struct NetworkConfig {
 struct DocumentSource {
     path: PathBuf,
     captured_at: Option<Timestamp>,
+    place: Option<(String, String)>,
 }
 
 /// The ACL of a subnet, and another one that the same document names for it.
@@ -237,6 +238,11 @@ impl NetworkConfig {
     #[must_use]
     pub fn acl_captured_at(&self, network_acl_id: &str) -> Option<Timestamp> {
         self.documents.get(self.network_acls.get(network_acl_id)?.document)?.captured_at
+    }
+
+    /// Account and region of this ACL, if its document says so.
+    fn acl_place(&self, network_acl_id: &str) -> Option<&(String, String)> {
+        self.documents.get(self.network_acls.get(network_acl_id)?.document)?.place.as_ref()
     }
 
     /// How much is known.

@@ -54,8 +54,16 @@ pub enum HistoryError {
     },
 }
 
-/// How long after the end of a complete time a state still tells what happened since: asking for all of it takes minutes.
+/// How far beyond a covered time a state still belongs to it: asking for all of it takes minutes, and a trail is not
+/// written to all the time.
 const STATE_AFTER_SECONDS: i64 = 3600;
+
+/// A trail that records an account has something every day: longer without a single record is a hole, files that are missing.
+const HOLE_SECONDS: i64 = 24 * 3600;
+
+/// A recorder that was stopped makes no item and says nothing of it: what it proves lies between two states that are no
+/// further apart.
+const RECORDER_SECONDS: i64 = 24 * 3600;
 
 /// An account and a region, as events and items name them; `None` where a record does not say.
 type Place = Option<(String, String)>;
@@ -70,8 +78,8 @@ pub struct HistoryDocuments {
     states: Vec<FullState>,
     /// Where events and items of an ACL were recorded.
     places: BTreeMap<String, BTreeSet<(String, String)>>,
-    /// What the CloudTrail documents of a place cover.
-    trails: BTreeMap<Place, Covered>,
+    /// When the trail files of a place have records: the first and the last of each hour.
+    trails: BTreeMap<Place, BTreeMap<i64, Covered>>,
     /// Times of which no call is missing, wherever it was made.
     complete: Vec<Covered>,
     /// First and last event or state.
@@ -132,6 +140,8 @@ impl HistoryDocuments {
             acl: acl.clone(),
             association_ids: config.association_ids.get(&acl.network_acl_id).cloned().unwrap_or_default(),
         }));
+        let vpc = |state: &FullState| Some((state.acl.network_acl_id.clone(), state.acl.vpc_id.clone()?));
+        let vpcs = states.iter().filter_map(vpc).collect();
         let timeline = Timeline::new(self.events.clone(), states);
         let mut warnings: Vec<String> = unplaced(&timeline, config).into_iter().collect();
         let undated = config.acls().any(|acl| config.acl_captured_at(&acl.network_acl_id).is_none());
@@ -142,10 +152,17 @@ impl HistoryDocuments {
                     .to_owned(),
             );
         }
+        let mut places = self.places.clone();
+        for acl in config.acls() {
+            if let Some(place) = config.acl_place(&acl.network_acl_id) {
+                places.entry(acl.network_acl_id.clone()).or_default().insert(place.clone());
+            }
+        }
         History {
             timeline,
-            places: self.places.clone(),
-            trails: self.trails.clone(),
+            places,
+            vpcs,
+            trails: self.trails.iter().map(|(place, hours)| (place.clone(), segments(hours))).collect(),
             complete: joined(self.complete.clone()),
             covered: self.covered,
             sources: self.sources(),
@@ -205,9 +222,21 @@ fn joined(mut times: Vec<Covered>) -> Vec<Covered> {
     found
 }
 
-fn widen(trails: &mut BTreeMap<Place, Covered>, place: Place, at: Timestamp) {
-    let covered = trails.entry(place).or_insert((at, at));
+fn widen(trails: &mut BTreeMap<Place, BTreeMap<i64, Covered>>, place: Place, at: Timestamp) {
+    let covered = trails.entry(place).or_default().entry(at.0.div_euclid(3600)).or_insert((at, at));
     *covered = (covered.0.min(at), covered.1.max(at));
+}
+
+/// The times without a hole.
+fn segments(hours: &BTreeMap<i64, Covered>) -> Vec<Covered> {
+    let mut found: Vec<Covered> = Vec::new();
+    for &(first, last) in hours.values() {
+        match found.last_mut() {
+            Some(before) if first.seconds_since(before.1) <= HOLE_SECONDS => before.1 = last,
+            _ => found.push((first, last)),
+        }
+    }
+    found
 }
 
 /// Network ACLs over time, and how much of it the documents prove.
@@ -215,7 +244,9 @@ fn widen(trails: &mut BTreeMap<Place, Covered>, place: Place, at: Timestamp) {
 pub struct History {
     timeline: Timeline,
     places: BTreeMap<String, BTreeSet<(String, String)>>,
-    trails: BTreeMap<Place, Covered>,
+    /// The VPC of each ACL that a state tells of.
+    vpcs: BTreeMap<String, String>,
+    trails: BTreeMap<Place, Vec<Covered>>,
     complete: Vec<Covered>,
     covered: Option<Covered>,
     sources: &'static str,
@@ -263,7 +294,8 @@ impl History {
     pub fn proves_acl(&self, network_acl_id: &str, first: Timestamp, last: Timestamp) -> bool {
         let states = self.timeline.states_of(network_acl_id);
         let times: Vec<Timestamp> = states.iter().map(|(at, _)| *at).collect();
-        self.trail_proves(network_acl_id, &times, first, last) || recorded(states, first, last)
+        self.trail_marks(network_acl_id, &times, first, last).next().is_some()
+            || recorded(states, first, last).is_some()
     }
 
     /// The same for which ACL a subnet has.
@@ -279,40 +311,66 @@ impl History {
         // A subnet that no state lists has the default ACL, whose states do not list it.
         let states: Vec<_> = self.timeline.states_of(network_acl_id).iter().map(|(at, _)| *at).collect();
         let times = if own.is_empty() { states.as_slice() } else { own };
-        self.trail_proves(network_acl_id, times, first, last)
+        // A subnet may have been moved unseen between the moment at which its ACL is known and the one asked for.
+        let is_placed = |from: Timestamp, until: Timestamp| {
+            let mut moved = self.timeline.unresolved().filter(|event| self.may_move(event, network_acl_id));
+            !moved.any(|event| from.plus_seconds(-60) <= event.time && event.time <= until.plus_seconds(60))
+        };
+        self.trail_marks(network_acl_id, times, first, last)
+            .any(|mark| is_placed(mark.min(first), mark.max(last)))
             || recorded(self.timeline.states_of(network_acl_id), first, last)
+                .is_some_and(|(before, after)| is_placed(before, after))
     }
 
-    fn trail_proves(&self, acl: &str, marks: &[Timestamp], first: Timestamp, last: Timestamp) -> bool {
-        self.trails_of(acl).any(|((trail_first, trail_last), most)| {
-            // A state that comes next after the last event says what was missed until then.
+    /// Whether a call on a subnet that is not known may have been on one of this ACL: it was not when the subnet got an ACL
+    /// of another VPC.
+    fn may_move(&self, event: &Event, network_acl_id: &str) -> bool {
+        let vpc = |id: &str| self.vpcs.get(id);
+        let other = event.change.network_acl_id().and_then(vpc);
+        other.is_none() || vpc(network_acl_id).is_none() || other == vpc(network_acl_id)
+    }
+
+    /// Those of the moments at which something is known that a trail of all calls joins with the time from `first` to
+    /// `last`.
+    fn trail_marks(
+        &self,
+        acl: &str,
+        marks: &[Timestamp],
+        first: Timestamp,
+        last: Timestamp,
+    ) -> impl Iterator<Item = Timestamp> {
+        self.trails_of(acl).into_iter().flat_map(move |(trail_first, trail_last)| {
+            // A state that comes soon after the last event says what was missed until then.
             let end = marks.iter().copied().find(|at| *at > trail_last);
-            let end = end.filter(|at| at.seconds_since(trail_last) <= most).unwrap_or(trail_last);
-            let begin = marks.iter().copied().rfind(|at| *at < trail_first).unwrap_or(trail_first);
-            trail_first <= first && last <= end && marks.iter().any(|at| begin <= *at && *at <= end)
+            let end =
+                end.filter(|at| at.seconds_since(trail_last) <= STATE_AFTER_SECONDS).unwrap_or(trail_last);
+            let begin = trail_first.plus_seconds(-STATE_AFTER_SECONDS);
+            let is_covered = trail_first <= first && last <= end;
+            marks.iter().copied().filter(move |at| is_covered && begin <= *at && *at <= end)
         })
     }
 
-    /// What trails cover, and how long after that a state may say what was missed since. Of files it is what was recorded
-    /// where this ACL's own events and items are, else in the only place there is.
-    fn trails_of(&self, network_acl_id: &str) -> impl Iterator<Item = (Covered, i64)> {
+    /// What trails cover. Of files it is what was recorded where this ACL is, as its own events and items and its
+    /// description say.
+    fn trails_of(&self, network_acl_id: &str) -> Vec<Covered> {
         let own = self.places.get(network_acl_id).map(|places| places.iter().collect::<Vec<_>>());
         let here = match own.as_deref() {
             Some([place]) => self.trails.get(&Some((*place).clone())),
-            None if self.trails.len() == 1 => self.trails.values().next(),
             _ => None,
         };
-        let complete = self.complete.iter().map(|covered| (*covered, STATE_AFTER_SECONDS));
-        complete.chain(here.map(|covered| (*covered, i64::MAX)))
+        self.complete.iter().chain(here.into_iter().flatten()).copied().collect()
     }
 }
 
-/// Whether a recorder that makes an item of each change saw the ACL before and something saw it after.
-fn recorded(states: &[(Timestamp, StateSource)], first: Timestamp, last: Timestamp) -> bool {
-    let before = states.iter().rev().find(|(at, _)| *at <= first);
-    let after = states.iter().find(|(at, _)| *at >= last);
-    before.is_some_and(|(_, source)| *source == StateSource::Config)
-        && after.is_some_and(|(_, source)| *source != StateSource::ConfigDaily)
+/// The states between which a recorder that makes an item of each change proves that there was none: it saw the ACL before
+/// and something saw it after, not long apart.
+fn recorded(states: &[(Timestamp, StateSource)], first: Timestamp, last: Timestamp) -> Option<Covered> {
+    let before = states.iter().rev().find(|(at, _)| *at <= first)?;
+    let after = states.iter().find(|(at, _)| *at >= last)?;
+    let proves = before.1 == StateSource::Config
+        && after.1 != StateSource::ConfigDaily
+        && after.0.seconds_since(before.0) <= RECORDER_SECONDS;
+    proves.then_some((before.0, after.0))
 }
 
 #[cfg(test)]

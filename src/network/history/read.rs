@@ -103,7 +103,7 @@ impl HistoryDocuments {
             found = true;
             self.has_trail = true;
             for record in records.iter().filter_map(Value::as_object) {
-                self.add_record(path, record)?;
+                self.add_trail_record(path, record)?;
             }
         }
         if let Some(events) = list("Events") {
@@ -176,16 +176,25 @@ impl HistoryDocuments {
         }
     }
 
+    /// A record of a trail's file, which holds all that was recorded in its time.
+    fn add_trail_record(&mut self, path: &Path, record: &Object) -> Result<(), HistoryError> {
+        let time = record.get("eventTime").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        self.cover_by_trail(trail::place(record), time);
+        self.add_record(path, record)
+    }
+
+    /// A record that may be one of those that someone chose: it does not show that others are there too.
     fn add_record(&mut self, path: &Path, record: &Object) -> Result<(), HistoryError> {
         let time = record.get("eventTime").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        if let Some(time) = time {
+            self.cover(time);
+        }
         let place = trail::place(record);
-        self.cover_by_trail(place.clone(), time);
         let event = trail::event(record).map_err(|fault| {
             let id = record.get("eventID").and_then(Value::as_str).unwrap_or("an event");
             malformed(path, Fault { resource: format!("event {}", shortened(id)), ..fault })
         })?;
         let Some(event) = event else { return Ok(()) };
-        self.cover(event.time);
         if let (Some(place), Some(network_acl_id)) = (place, event.change.network_acl_id()) {
             self.places.entry(network_acl_id.to_owned()).or_default().insert(place);
         }
