@@ -97,17 +97,6 @@ pub struct Filters {
     pub protocols: Vec<Protocol>,
 }
 
-impl Filters {
-    /// Whether the records of some interfaces are left out: an answer may have come through one of them.
-    #[must_use]
-    pub fn hide_interfaces(&self) -> bool {
-        !(self.interface_ids.is_empty()
-            && self.subnet_ids.is_empty()
-            && self.vpc_ids.is_empty()
-            && self.network_acl_ids.is_empty())
-    }
-}
-
 /// How and where the result is written.
 #[derive(Debug, Clone)]
 pub struct Output {

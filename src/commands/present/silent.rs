@@ -46,10 +46,6 @@ impl Material<'_> {
                 "requests without an answer are not known: a flow log records ACCEPT only, so that its rejects \
                  cannot be told from silence",
             )
-        } else if self.config.filters.hide_interfaces() {
-            Err(
-                "requests without an answer are not known: a filter leaves out records that may hold the answers",
-            )
         } else if unreadable {
             Err("requests without an answer are not known: an input could not be read to its end")
         } else if dropped > 0 || correlated.cut_skip_data {
