@@ -23,8 +23,10 @@ use crate::net::Protocol;
 /// How far apart the legs' records may lie: the clock slack that AWS documents.
 pub const CLIENT_SLACK_SECONDS: i64 = 60;
 
-/// Clients kept, each with each remote end it talked to.
-const MOST_CLIENTS: usize = 65_536;
+/// Remote ends of rejected replies, and clients with each remote end they talked to. With more than that, as in a scan,
+/// nobody is named: the one client that happened to be kept would look like the only one.
+pub(super) const MOST_REMOTES: usize = 262_144;
+pub(super) const MOST_CLIENTS: usize = 65_536;
 
 /// Spans kept of one remote end or one client before those that lie close become one.
 const MOST_SPANS: usize = 256;
@@ -63,7 +65,7 @@ pub(super) struct Clients {
     /// One bit for each remote end that may be there.
     filter: Vec<u64>,
     found: HashMap<(RemoteEnd, IpAddr, InterfaceIndex), Vec<Span>>,
-    cut: bool,
+    given_up: bool,
 }
 
 impl Clients {
@@ -84,6 +86,9 @@ impl Clients {
 
     /// Takes note of a reply that such an interface rejected.
     pub(super) fn rejected(&mut self, row: &RejectedRow) {
+        if self.given_up {
+            return;
+        }
         let packet = &row.packet;
         let remote = RemoteEnd { address: packet.srcaddr, port: packet.srcport, protocol: packet.protocol };
         if self.filter.is_empty() {
@@ -92,6 +97,9 @@ impl Clients {
         let (word, bit) = place(&remote);
         self.filter[word] |= bit;
         add(self.remotes.entry(remote).or_default(), row.record.span, self.slack_seconds);
+        if self.remotes.len() > MOST_REMOTES {
+            self.give_up();
+        }
     }
 
     /// Looks for those who sent to the remote ends.
@@ -127,14 +135,19 @@ impl Clients {
             return;
         }
         let key = (remote, packet.srcaddr, row.interface);
-        if self.found.len() >= MOST_CLIENTS && !self.found.contains_key(&key) {
-            self.cut = true;
-            return;
-        }
         add(self.found.entry(key).or_default(), row.span, self.slack_seconds);
+        if self.found.len() > MOST_CLIENTS {
+            self.give_up();
+        }
     }
 
-    /// All of them, in an order that depends on nothing but their contents, and whether some may be missing.
+    fn give_up(&mut self) {
+        self.remotes = HashMap::default();
+        self.found = HashMap::default();
+        self.given_up = true;
+    }
+
+    /// All of them, in an order that depends on nothing but their contents, and whether they were too many to name any.
     pub(super) fn in_order(self, new: &impl Fn(InterfaceIndex) -> InterfaceIndex) -> (Vec<Client>, bool) {
         let mut clients: Vec<Client> = self
             .found
@@ -145,7 +158,7 @@ impl Clients {
             })
             .collect();
         clients.sort_unstable();
-        (clients, self.cut)
+        (clients, self.given_up)
     }
 }
 

@@ -146,8 +146,8 @@ pub struct Correlated {
     pub unpaired: UnpairedRejects,
     /// Who sent to the remote ends of replies that NAT gateways rejected, at about the same time; by remote end.
     pub clients: Vec<Client>,
-    /// Whether there may be more of them.
-    pub cut_clients: bool,
+    /// Whether they were too many to name any.
+    pub clients_given_up: bool,
     /// When replies of the kinds that were rejected were accepted last before.
     pub onsets: Onsets,
     /// Requests that were accepted and got neither an answer nor a reject, in an order that depends on nothing but their
@@ -527,14 +527,14 @@ fn correlated(
         (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
     });
     let (silent, cut_silent) = silent.in_order(&new);
-    let (clients, cut_clients) = clients.in_order(&new);
+    let (clients, clients_given_up) = clients.in_order(&new);
     let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
     unpaired.renumber(renumbered);
     Correlated {
         conversations,
         unpaired,
         clients,
-        cut_clients,
+        clients_given_up,
         onsets: onsets.finish(),
         silent,
         cut_silent,

@@ -19,7 +19,7 @@ use crate::net::{Direction, FiveTuple, Timestamp};
 
 /// Kinds kept. With more than that, as in a scan, nothing is said of any: which ones were kept would depend on the order of
 /// input.
-const MOST_KINDS: usize = 262_144;
+pub(super) const MOST_KINDS: usize = 262_144;
 
 /// When replies of one kind were rejected first, and accepted last before.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ struct Turn {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Onsets {
     last_accepted: BTreeMap<u64, Timestamp>,
+    /// Whether there were too many kinds to say this of any.
+    pub given_up: bool,
 }
 
 /// All kinds of which a reply was rejected.
@@ -71,7 +73,7 @@ impl Turns {
     /// What is known of each kind.
     pub(super) fn finish(&self) -> Onsets {
         let known = self.kinds.iter().filter_map(|(kind, turn)| Some((*kind, turn.last_accepted?)));
-        Onsets { last_accepted: known.collect() }
+        Onsets { last_accepted: known.collect(), given_up: self.given_up }
     }
 
     /// Takes note of a rejected record, its interface by the join's number.

@@ -11,6 +11,7 @@ use super::*;
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags};
 use crate::record::{Action, FlowRecord, LogStatus, RejectReason, Sink};
 
+mod many;
 mod overflow;
 mod silent;
 

@@ -105,11 +105,16 @@ impl Material<'_> {
                 self.findings[*at].id
             ));
         }
-        if self.reading.correlated.cut_clients {
-            notes.push(
-                "not all clients behind NAT gateways were looked for: they did not fit into memory"
-                    .to_owned(),
-            );
+        let narrow = "narrow it down with --since, --interface or --ip";
+        if self.reading.correlated.clients_given_up {
+            notes.push(format!(
+                "clients behind NAT gateways are not named, because there are too many; {narrow}"
+            ));
+        }
+        if self.reading.correlated.onsets.given_up {
+            notes.push(format!(
+                "when replies were accepted last is not said, because too many kinds of them were rejected; {narrow}"
+            ));
         }
         notes
     }
