@@ -81,7 +81,8 @@ fn what_was_read_is_written_whole_while_a_body_hangs() {
     assert_eq!(result["summary"]["complete"], false);
     let incomplete = result["input"]["incomplete"].as_array().expect("incomplete");
     assert!(!incomplete.is_empty());
-    assert!(incomplete.iter().all(|one| one["error"].as_str().is_some_and(|it| it.contains("interrupted"))));
+    let interrupted = |one: &Value| one["error"].as_str().is_some_and(|it| it.contains("interrupted"));
+    assert!(incomplete.iter().all(interrupted), "{incomplete:?}");
     expect_all_lines_counted(&result);
     assert!(stderr.contains("interrupted"), "{stderr}");
 }

@@ -106,7 +106,7 @@ impl Walk<'_> {
         while self.begin_lists() {
             if self.stop.is_requested() {
                 let at = self.waiting.front().map_or_else(String::new, |keys| keys.prefix.clone());
-                self.unreadable(&at, "listing it was ended early".to_owned());
+                self.unreadable(&at, "not listed to its end: the run was interrupted".to_owned());
                 return Ok(self.found);
             }
             let Ok(next) = tokio::time::timeout(LOOK, self.running.join_next()).await else { continue };

@@ -219,7 +219,7 @@ impl S3 {
         let stop = inner.aws.stop();
         let reached = inner.aws.block_on(until_stopped(stop, inner.reach(location, &start, &wanted)));
         let Some(reached) = reached else {
-            let reason = "listing it was ended early".to_owned();
+            let reason = "not listed to its end: the run was interrupted".to_owned();
             return Ok(S3Listing {
                 unreadable: vec![(location.to_string(), reason)],
                 ..S3Listing::default()

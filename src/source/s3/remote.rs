@@ -96,7 +96,7 @@ impl Reader {
     fn next(&self, download: &Download) -> io::Result<Piece> {
         loop {
             if self.stop.is_requested() {
-                let reason = "reading it was ended early";
+                let reason = "not read to its end: the run was interrupted";
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason));
             }
             match download.pieces.recv_timeout(LOOK) {

@@ -344,7 +344,7 @@ fn a_run_that_is_to_end_does_not_wait_for_a_list_that_hangs() {
     let s3 = S3::with_patience(&super::connect(&proxy, &stop), super::WIDE, super::QUICK);
     let listing = list(&s3, "");
     assert_eq!(listing.unreadable.len(), 1, "{:?}", listing.unreadable);
-    assert!(listing.unreadable[0].1.contains("ended early"), "{:?}", listing.unreadable);
+    assert!(listing.unreadable[0].1.contains("the run was interrupted"), "{:?}", listing.unreadable);
 }
 
 #[test]
