@@ -112,7 +112,7 @@ impl TcpFlags {
 }
 
 /// Direction of a packet relative to the interface that recorded it, and of a network ACL entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Towards the interface (and into its subnet).

@@ -4,6 +4,7 @@
 
 mod fix;
 mod no_reply;
+mod report;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,10 @@ use crate::net::{Direction, Timestamp};
 
 pub use fix::{Blocked, Fix, FixEntry, Flows};
 pub use no_reply::{Followed, NoReply, NoReplyGroup, NoReplyService};
+pub use report::{
+    AffectedInterface, ComparedFinding, Comparison, Coverage, Difference, Group, GroupFinding, Groups,
+    Hourly, HourlyFinding, InterfaceCoverage, NaclChange, Report, Talker, Talkers, TimeSpan,
+};
 
 /// The whole result of `flowcheck`, as `--format json` prints it.
 #[derive(Debug, Clone, Serialize)]
