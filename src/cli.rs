@@ -1,25 +1,16 @@
 //! The command line: names, help, and the way from arguments to a validated configuration.
 
 mod aws;
+mod read;
+mod report;
 mod snapshot;
 
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use ipnet::IpNet;
 
-use crate::aws::AwsOptions;
-use crate::config::{
-    ColorChoice, DEFAULT_LIVE_SECONDS, Diagnose, Filters, HistorySource, Moment, Output, Snapshot,
-    parse_cidr, parse_duration, parse_moment, parse_ports, parse_protocol, parse_size,
-};
-use crate::net::{Protocol, Timestamp};
-use crate::record::LogFormat;
-use crate::report;
-use crate::source::is_live;
-use aws::AwsArgs;
+use crate::config::{Diagnose, Report, Snapshot, parse_duration};
+use crate::net::Timestamp;
+use crate::report as formats;
+use read::{OutputArgs, ReadArgs, usage};
 
 /// Find the network ACL rule that drops your return traffic, from VPC Flow Logs.
 ///
@@ -39,6 +30,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the report of rejected return traffic: a page for a team to read and an auditor to keep, compared with the week
+    /// before if wanted
+    Report(Box<report::ReportArgs>),
     /// Save live network ACLs, subnets, interfaces and flow-log settings (and their history), to be read with --snapshot
     Snapshot(snapshot::SnapshotArgs),
     /// Print a completion script for a shell
@@ -50,37 +44,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct DiagnoseArgs {
-    /// Files, directories (read recursively: .log .txt .gz .parquet), `-`, `s3://BUCKET[/PREFIX]`, `cloudwatch://LOG-GROUP`;
-    /// none: every flow log of the region
-    #[arg(value_name = "SOURCE")]
-    sources: Vec<String>,
-
-    /// Network configuration from JSON as the AWS CLI or `flowcheck snapshot` prints it, in place of live EC2 calls:
-    /// file or directory; repeatable
-    #[arg(long, value_name = "PATH")]
-    snapshot: Vec<PathBuf>,
-
-    /// Changes of network ACLs over time: CloudTrail files, `aws cloudtrail lookup-events` output, AWS Config items, older
-    /// snapshots; file or directory; repeatable
-    #[arg(long, value_name = "PATH|live")]
-    history: Vec<HistorySource>,
-
-    /// Only records from this moment on: RFC 3339, a date, or a duration back from now (2h, 90m, 7d, 1d12h)
-    /// [default: 1h for live sources, everything for files]
-    #[arg(long, value_name = "T", value_parser = parse_moment)]
-    since: Option<Moment>,
-
-    /// Only records before this moment
-    #[arg(long, value_name = "T", value_parser = parse_moment)]
-    until: Option<Moment>,
-
-    /// Fields of input without a header line: `${version} ${account-id} …` or bare names; repeatable
-    #[arg(long, value_name = "STR", value_parser = parse_log_format)]
-    log_format: Vec<Arc<LogFormat>>,
-
-    /// How far apart a request and its rejected reply may lie, beyond the records' own capture windows
-    #[arg(long, value_name = "DUR", default_value = "5m", value_parser = parse_duration)]
-    match_window: i64,
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// Keep reading: report each new finding once, and how it grows, until Ctrl-C
     #[arg(long, conflicts_with_all = ["until", "strict"])]
@@ -90,80 +55,12 @@ struct DiagnoseArgs {
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration, requires = "follow")]
     interval: i64,
 
-    #[command(flatten)]
-    filters: FilterArgs,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = FormatArg::Text, help_heading = "Output")]
+    format: FormatArg,
+
     #[command(flatten)]
     output: OutputArgs,
-    #[command(flatten)]
-    aws: AwsArgs,
-
-    /// Threads that read [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-
-    /// What waiting records may take in memory, such as 512MiB
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size)]
-    memory_limit: usize,
-
-    /// Treat any malformed record or unreadable input as an error
-    #[arg(long)]
-    strict: bool,
-
-    /// Exit with 1 when there are findings
-    #[arg(long)]
-    exit_code: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Filters (repeatable)")]
-struct FilterArgs {
-    /// Only this interface
-    #[arg(long, value_name = "ENI")]
-    interface: Vec<String>,
-    /// Only interfaces in this subnet
-    #[arg(long, value_name = "SUBNET")]
-    subnet: Vec<String>,
-    /// Only interfaces in this VPC
-    #[arg(long, value_name = "VPC")]
-    vpc: Vec<String>,
-    /// Only interfaces behind this network ACL
-    #[arg(long, value_name = "ACL")]
-    nacl: Vec<String>,
-    /// Only flows from or to these addresses
-    #[arg(long, value_name = "CIDR", value_parser = parse_cidr)]
-    ip: Vec<IpNet>,
-    /// Only flows from or to these ports
-    #[arg(long, value_name = "N|A-B", value_parser = parse_ports)]
-    port: Vec<RangeInclusive<u16>>,
-    /// Only this protocol: a number, tcp, udp, icmp …
-    #[arg(long, value_name = "P", value_parser = parse_protocol)]
-    protocol: Vec<Protocol>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-struct OutputArgs {
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
-    format: FormatArg,
-    /// Write to this file, whole or not at all
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Examples per finding; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    top: usize,
-    /// When to colour
-    #[arg(long, value_enum, default_value_t = ColorArg::Auto)]
-    color: ColorArg,
-    /// No progress on the terminal
-    #[arg(long)]
-    no_progress: bool,
-    /// No warnings on standard error
-    #[arg(short, long, conflicts_with = "verbose")]
-    quiet: bool,
-    /// More of everything
-    #[arg(short, long)]
-    verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -175,18 +72,13 @@ enum FormatArg {
     Md,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ColorArg {
-    Auto,
-    Always,
-    Never,
-}
-
 /// What is to be run.
 #[derive(Debug)]
 pub enum Invocation {
     /// The diagnosis.
     Diagnose(Box<Diagnose>),
+    /// The report.
+    Report(Box<Report>),
     /// Saving the live network configuration.
     Snapshot(Box<Snapshot>),
     /// A completion script, already written.
@@ -203,6 +95,9 @@ impl Cli {
     /// The configuration for a run that starts at `now`, or what is wrong with the arguments as a whole.
     pub fn into_invocation(self, now: Timestamp, cores: usize) -> Result<Invocation, clap::Error> {
         match self.command {
+            Some(Command::Report(arguments)) => {
+                arguments.into_config(now, cores).map(|config| Invocation::Report(Box::new(config)))
+            }
             Some(Command::Snapshot(arguments)) => Ok(Invocation::Snapshot(Box::new(arguments.into_config()))),
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
@@ -218,34 +113,10 @@ impl Cli {
 
 impl DiagnoseArgs {
     fn into_config(self, now: Timestamp, cores: usize) -> Result<Diagnose, clap::Error> {
-        let usage = |message: &str| Cli::command().error(clap::error::ErrorKind::ValueValidation, message);
-        let live = self.sources.is_empty() || self.sources.iter().any(|source| is_live(source));
-        let since = self
-            .since
-            .or(live.then_some(Moment::Ago(DEFAULT_LIVE_SECONDS)))
-            .map(|moment| moment.resolve(now));
-        let until = self.until.map(|moment| moment.resolve(now));
-        if let (Some(since), Some(until)) = (since, until)
-            && since >= until
-        {
-            return Err(usage(&format!("--since {since} is not before --until {until}")));
-        }
-        let FilterArgs { interface, subnet, vpc, nacl, ip, port, protocol } = self.filters;
-        let aws = self.aws.into_options();
-        // EC2 answers nobody who does not sign.
-        let asks_history = self.history.contains(&HistorySource::Live);
-        let wants_aws = live || asks_history || aws != AwsOptions::default();
-        let live_network = self.snapshot.is_empty() && !aws.no_sign_request && wants_aws;
-        if !nacl.is_empty() && self.snapshot.is_empty() && !live_network {
-            return Err(usage(
-                "--nacl needs --snapshot, or --region to ask AWS: only the configuration says which interfaces are \
-                 behind an ACL",
-            ));
-        }
-        if self.follow && self.sources.iter().any(|source| source == "-") {
+        if self.follow && self.read.sources.iter().any(|source| source == "-") {
             return Err(usage("--follow reads again and again, which standard input cannot"));
         }
-        if self.follow && !matches!(self.output.format, FormatArg::Text | FormatArg::Jsonl) {
+        if self.follow && !matches!(self.format, FormatArg::Text | FormatArg::Jsonl) {
             return Err(usage("--follow writes --format text or jsonl: the others are whole documents"));
         }
         if self.follow && self.output.output.is_some() {
@@ -253,77 +124,32 @@ impl DiagnoseArgs {
                 "--follow writes to standard output: --output writes a file whole or not at all",
             ));
         }
-        if aws.no_sign_request && asks_history {
-            return Err(usage(
-                "--history live asks CloudTrail and AWS Config, which answer nobody who does not sign",
-            ));
-        }
-        Ok(Diagnose {
-            sources: self.sources,
-            snapshots: self.snapshot,
-            history: self.history,
-            live_network,
-            aws,
-            follow_seconds: self.follow.then_some(self.interval),
-            since,
-            until,
-            log_formats: self.log_format,
-            filters: Filters {
-                interface_ids: interface,
-                subnet_ids: subnet,
-                vpc_ids: vpc,
-                network_acl_ids: nacl,
-                cidrs: ip,
-                ports: port,
-                protocols: protocol,
-            },
-            match_window_seconds: self.match_window,
-            output: self.output.into_config(),
-            threads: self.threads.map_or(cores, usize::from),
-            memory_limit_bytes: self.memory_limit,
-            strict: self.strict,
-            exit_code: self.exit_code,
-        })
+        let format = match self.format {
+            FormatArg::Text => formats::Format::Text,
+            FormatArg::Json => formats::Format::Json,
+            FormatArg::Jsonl => formats::Format::Jsonl,
+            FormatArg::Csv => formats::Format::Csv,
+            FormatArg::Md => formats::Format::Md,
+        };
+        let mut config = self.read.into_config(now, cores, self.output.into_config(format))?;
+        config.follow_seconds = self.follow.then_some(self.interval);
+        config.keep.rows |= self.follow;
+        Ok(config)
     }
-}
-
-impl OutputArgs {
-    fn into_config(self) -> Output {
-        Output {
-            format: match self.format {
-                FormatArg::Text => report::Format::Text,
-                FormatArg::Json => report::Format::Json,
-                FormatArg::Jsonl => report::Format::Jsonl,
-                FormatArg::Csv => report::Format::Csv,
-                FormatArg::Md => report::Format::Md,
-            },
-            file: self.output,
-            top: self.top,
-            color: match self.color {
-                ColorArg::Auto => ColorChoice::Auto,
-                ColorArg::Always => ColorChoice::Always,
-                ColorArg::Never => ColorChoice::Never,
-            },
-            progress: !self.no_progress,
-            quiet: self.quiet,
-            verbose: self.verbose,
-        }
-    }
-}
-
-fn parse_log_format(text: &str) -> Result<Arc<LogFormat>, crate::record::LogFormatError> {
-    LogFormat::parse(text).map(Arc::new)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HistorySource;
 
     fn config(arguments: &[&str]) -> Result<Diagnose, clap::Error> {
         let cli = Cli::try_parse_from(std::iter::once("flowcheck").chain(arguments.iter().copied()))?;
         match cli.into_invocation(Timestamp(1_000_000), 2)? {
             Invocation::Diagnose(config) => Ok(*config),
-            Invocation::Snapshot(_) | Invocation::Completions(_) => unreachable!("not asked for"),
+            Invocation::Report(_) | Invocation::Snapshot(_) | Invocation::Completions(_) => {
+                unreachable!("not asked for")
+            }
         }
     }
 

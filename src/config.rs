@@ -39,6 +39,8 @@ pub struct Diagnose {
     pub filters: Filters,
     /// How far apart a request and its rejected reply may lie.
     pub match_window_seconds: i64,
+    /// What is kept of what was read, beyond what a diagnosis says.
+    pub keep: Keep,
     /// How the result is written, and where.
     pub output: Output,
     /// Threads that read.
@@ -49,6 +51,98 @@ pub struct Diagnose {
     pub strict: bool,
     /// Exit 1 when there are findings.
     pub exit_code: bool,
+}
+
+/// What is kept of what was read, beyond what a diagnosis says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// A row for each rejected conversation and cause.
+    pub rows: bool,
+    /// When there are records of each interface.
+    pub coverage: bool,
+    /// What fixes are proven by, for a time put together of several.
+    pub evidence: bool,
+}
+
+/// What `flowcheck report` was asked to write.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What to read and how to judge it; where the report goes.
+    pub diagnose: Diagnose,
+    /// How it is written; `None`: text on a terminal, else HTML.
+    pub format: Option<ReportFormat>,
+    /// What it is compared with.
+    pub earlier: Option<Earlier>,
+    /// How the findings are divided.
+    pub group_by: Option<GroupBy>,
+    /// Directory for the rejected conversations as Parquet.
+    pub dataset: Option<PathBuf>,
+    /// Directory for what each day came to.
+    pub state: Option<PathBuf>,
+    /// When the run began: the end of a time that has no other.
+    pub now: Timestamp,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// A page.
+    Html,
+    /// As a diagnosis is.
+    As(Format),
+}
+
+/// What a report is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Earlier {
+    /// The time before, as long, from the same sources.
+    PreviousPeriod,
+    /// An earlier report or diagnosis, as JSON.
+    Baseline(PathBuf),
+}
+
+/// How findings are divided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupBy {
+    /// By subnet.
+    Subnet,
+    /// By VPC.
+    Vpc,
+    /// By account.
+    Account,
+    /// By the responder's protocol and port.
+    Service,
+    /// By the value of this tag at the interface, its subnet or its VPC.
+    Tag(String),
+}
+
+impl std::str::FromStr for GroupBy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "subnet" => Ok(Self::Subnet),
+            "vpc" => Ok(Self::Vpc),
+            "account" => Ok(Self::Account),
+            "service" => Ok(Self::Service),
+            _ => match text.strip_prefix("tag:") {
+                Some(key) if !key.is_empty() => Ok(Self::Tag(key.to_owned())),
+                _ => Err(ValueError::GroupBy(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for GroupBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Subnet => f.write_str("subnet"),
+            Self::Vpc => f.write_str("vpc"),
+            Self::Account => f.write_str("account"),
+            Self::Service => f.write_str("service"),
+            Self::Tag(key) => write!(f, "tag:{key}"),
+        }
+    }
 }
 
 /// Where changes of network ACLs over time are from.
@@ -145,6 +239,9 @@ pub enum ValueError {
     /// Not an address or a CIDR.
     #[error("`{0}` is neither an IP address nor a CIDR")]
     Cidr(String),
+    /// Nothing to divide findings by.
+    #[error("`{0}` is none of subnet, vpc, account, service and tag:KEY")]
+    GroupBy(String),
     /// Not a protocol.
     #[error("`{0}` is neither a protocol number nor a name such as tcp, udp or icmp")]
     Protocol(String),

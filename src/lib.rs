@@ -22,6 +22,7 @@
 //! | [`network`] | the saved configuration and its history: ACLs, subnets, interfaces and their names | `net`, `nacl` |
 //! | [`attribute`] | interface → subnet → ACL at that time → cause of each rejected reply | `net`, `correlate`, `nacl`, `network` |
 //! | [`report`] | one writer per output format over its own view types | `net` |
+//! | [`survey`] | what a stretch of time came to: sums that are kept, put together, compared and made into a report | the stages' results |
 //! | [`pipeline`] | composes the reading stages on all cores | the stages |
 //! | [`config`], [`cli`] | arguments → validated configuration | each stage's options |
 //! | [`commands`] | one file a command | all but `cli` |
@@ -42,3 +43,4 @@ pub mod pipeline;
 pub mod record;
 pub mod report;
 pub mod source;
+pub mod survey;

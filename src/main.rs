@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     };
     let outcome = match invocation {
         Invocation::Diagnose(config) => commands::diagnose::run(&config),
+        Invocation::Report(config) => commands::report::run(&config),
         Invocation::Snapshot(config) => commands::snapshot::run(&config),
         Invocation::Completions(script) => commands::completions::run(&script),
     };

@@ -16,6 +16,7 @@ use crate::correlate::Conversation;
 use crate::nacl::fix::{Change, Fix, Replies, Requester, propose};
 use crate::nacl::{NetworkAcl, Packet};
 use crate::net::Direction;
+use crate::network::NetworkConfig;
 
 /// Flows that are no replies, and their packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,10 +28,22 @@ pub struct Flows {
 }
 
 impl Flows {
-    fn add(&mut self, packets: u64) {
-        self.flows += 1;
-        self.packets = self.packets.saturating_add(packets);
+    /// Adds others.
+    pub fn add(&mut self, more: Self) {
+        self.flows = self.flows.saturating_add(more.flows);
+        self.packets = self.packets.saturating_add(more.packets);
     }
+}
+
+/// The list that denies a reject that is no reply, and what it tests, where a changed entry may let it in. What the log
+/// gives another reason for, and what the ACL allows or is not evaluated for, no entry changes.
+#[must_use]
+pub fn admittable<'a>(other: &Other<'a>) -> Option<((&'a str, Direction), Packet)> {
+    if !(other.cause.is_nacl() || other.cause == Cause::Undetermined) {
+        return None;
+    }
+    let (acl, direction) = (other.network_acl?, other.direction?);
+    Some(((&acl.network_acl_id, direction), Packet::of_flow(direction, &other.packet)))
 }
 
 /// One change, and what of the other rejects it would let in.
@@ -66,35 +79,54 @@ pub struct Fixes<'a> {
     held_back: Vec<usize>,
 }
 
+/// What a finding blames, and the replies that a change to it must let through.
+#[derive(Debug)]
+pub struct Blamed<'a> {
+    /// The ACL as it is now.
+    pub network_acl: &'a NetworkAcl,
+    /// Its list.
+    pub direction: Direction,
+    /// Those that this ACL is still in front of: a change to one that no longer stands there restores nothing.
+    pub replies: Replies,
+}
+
+/// What each finding blames, in their order; nothing where no entry of a known ACL is to blame.
+#[must_use]
+pub fn blamed<'a>(
+    findings: &[Finding<'a>],
+    judged: &[Judged<'a>],
+    conversations: &[Conversation],
+    places: &Places<'a>,
+) -> Vec<Option<Blamed<'a>>> {
+    let mut requesters = Requesters { places, known: HashMap::new() };
+    let blamed = findings.iter().map(|finding| {
+        let (network_acl, direction) = list_of(finding, places)?;
+        let mut replies = Replies::default();
+        for one in &finding.members {
+            let conversation = &conversations[judged[*one].index];
+            let present = &places.of(conversation.interface).network_acl;
+            if present.as_ref().is_ok_and(|now| now.network_acl_id == network_acl.network_acl_id) {
+                let packet = Packet::of_flow(direction, &conversation.packet);
+                replies.add(packet, requesters.of(conversation, direction, packet.remote), 1);
+            }
+        }
+        Some(Blamed { network_acl, direction, replies })
+    });
+    blamed.collect()
+}
+
 impl<'a> Fixes<'a> {
     /// Makes a proposal for each finding that an entry of a known ACL is to blame for. Those for one list use different
     /// rule numbers, and where one gives a number that is taken to another entry it is the only one, so that all can be
     /// carried out in any order.
     #[must_use]
-    pub fn new(
-        findings: &[Finding<'a>],
-        judged: &[Judged<'a>],
-        conversations: &[Conversation],
-        places: &Places<'a>,
-    ) -> Self {
+    pub fn new(blamed: Vec<Option<Blamed<'a>>>) -> Self {
         let mut reserved: BTreeMap<(&str, Direction), BTreeSet<u16>> = BTreeMap::new();
-        let mut requesters = Requesters { places, known: HashMap::new() };
         let mut fixes = Self { proposals: Vec::new(), of_list: HashMap::new(), held_back: Vec::new() };
         // Lists in which a proposal gives a number that is taken to another entry.
         let mut moved: BTreeSet<(&str, Direction)> = BTreeSet::new();
-        for (at, finding) in findings.iter().enumerate() {
-            let proposal = list_of(finding, places).and_then(|(acl, direction)| {
-                let mut replies = Replies::default();
-                for one in &finding.members {
-                    let conversation = &conversations[judged[*one].index];
-                    // A change to an ACL that no longer stands there restores nothing.
-                    let present = &places.of(conversation.interface).network_acl;
-                    if !present.as_ref().is_ok_and(|now| now.network_acl_id == acl.network_acl_id) {
-                        continue;
-                    }
-                    let packet = Packet::of_flow(direction, &conversation.packet);
-                    replies.add(packet, requesters.of(conversation, direction, packet.remote));
-                }
+        for (at, blamed) in blamed.into_iter().enumerate() {
+            let proposal = blamed.and_then(|Blamed { network_acl: acl, direction, replies }| {
                 let reserved = reserved.entry((&acl.network_acl_id, direction)).or_default();
                 let list = (acl.network_acl_id.as_str(), direction);
                 let earlier = fixes.of_list.contains_key(&list);
@@ -137,23 +169,30 @@ impl<'a> Fixes<'a> {
 
     /// Takes note of a reject that is no reply. To be called once for each of them, in any order.
     pub fn meet(&mut self, other: &Other<'_>) {
-        // What the log gives another reason for, and what the ACL allows or is not evaluated for, no entry changes.
-        if !(other.cause.is_nacl() || other.cause == Cause::Undetermined) {
-            return;
+        if let Some((list, packet)) = admittable(other) {
+            let rule_number = other.rule.map(|rule| rule.rule_number);
+            self.meet_flows(list, rule_number, &packet, Flows { flows: 1, packets: other.packets });
         }
-        let (Some(acl), Some(direction)) = (other.network_acl, other.direction) else { return };
-        let Some(places) = self.of_list.get(&(acl.network_acl_id.as_str(), direction)) else { return };
-        let packets = other.packets;
-        let packet = Packet::of_flow(direction, &other.packet);
+    }
+
+    /// The same for flows that are one packet to the list (an ACL's id and direction), of which this rule denied them.
+    pub fn meet_flows(
+        &mut self,
+        list: (&str, Direction),
+        rule_number: Option<u16>,
+        packet: &Packet,
+        flows: Flows,
+    ) {
+        let Some(places) = self.of_list.get(&list) else { return };
         for place in places {
             let Some(Some(proposal)) = self.proposals.get_mut(*place) else { continue };
             for one in &mut proposal.proposed {
-                if one.fix.admits(proposal.network_acl, direction, &packet) {
-                    one.also_admits.add(packets);
+                if one.fix.admits(proposal.network_acl, list.1, packet) {
+                    one.also_admits.add(flows);
                 }
             }
-            if let Some(dropped) = other.rule.and_then(|rule| proposal.dropped.get_mut(&rule.rule_number)) {
-                dropped.add(packets);
+            if let Some(dropped) = rule_number.and_then(|number| proposal.dropped.get_mut(&number)) {
+                dropped.add(flows);
             }
         }
     }
@@ -175,9 +214,16 @@ impl<'a> Fixes<'a> {
 /// The list that a finding blames, as it is now: what a command would change.
 fn list_of<'a>(finding: &Finding<'_>, places: &Places<'a>) -> Option<(&'a NetworkAcl, Direction)> {
     let id = finding.key.network_acl_id.as_deref().filter(|_| finding.key.cause.is_nacl())?;
+    Some((changeable(places.config(), id)?, finding.key.direction?))
+}
+
+/// The ACL of this id as it is now, if a command can name it.
+#[must_use]
+pub fn changeable<'a>(config: &'a NetworkConfig, network_acl_id: &str) -> Option<&'a NetworkAcl> {
     // AWS gives no other ids, and a command with one would be worth nothing.
-    let is_id = id.starts_with("acl-") && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    Some((places.config().acl(id).filter(|_| is_id)?, finding.key.direction?))
+    let is_id = network_acl_id.starts_with("acl-")
+        && network_acl_id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    config.acl(network_acl_id).filter(|_| is_id)
 }
 
 /// Who chose the port that a reply goes to.

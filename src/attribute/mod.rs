@@ -15,7 +15,7 @@ mod silent;
 pub use cause::{Cause, Confidence, Detail};
 pub use clients::{AffectedClient, affected_clients};
 pub use finding::{Finding, FindingKey, OtherKey, OtherRejects, Total, findings};
-pub use fix::{Fixes, Flows, Proposal, Proposed};
+pub use fix::{Blamed, Fixes, Flows, Proposal, Proposed, admittable, blamed, changeable};
 pub use judge::{Judged, Other, Unpaired, judge_conversations, judge_unpaired, visit_others};
 pub use moment::{ChangeSeen, Episode, Part};
 pub use place::{Place, Places};

@@ -21,7 +21,7 @@ pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
     if let Some(interval_seconds) = config.follow_seconds {
         return follow::run(config, &mut session, &stop, interval_seconds);
     }
-    let diagnosis = session.diagnose(Window { since: config.since, until: config.until })?;
+    let diagnosis = session.diagnose(Window::asked_for(config.since, config.until))?;
     if config.strict {
         refuse_imperfect(&diagnosis)?;
     }
@@ -40,7 +40,7 @@ pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
 }
 
 /// `--strict`: names the first thing that is not as it should be.
-fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
+pub(super) fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
     if let Some(incomplete) = diagnosis.input.incomplete.first() {
         bail!("{}: {}", incomplete.source, incomplete.error);
     }
@@ -55,15 +55,23 @@ fn refuse_imperfect(diagnosis: &Diagnosis) -> anyhow::Result<()> {
 }
 
 fn write(diagnosis: &Diagnosis, output: &Output) -> anyhow::Result<()> {
+    put(output, |style, out| report::write(diagnosis, output.format, style, out))
+}
+
+/// Writes a result to the file asked for, or to standard output.
+pub(super) fn put(
+    output: &Output,
+    write: impl Fn(&TextStyle, &mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
     if let Some(path) = output.file.as_ref().filter(|path| path.as_os_str() != "-") {
         let style = style(output, false);
-        return write_file(path, |out| report::write(diagnosis, output.format, &style, out));
+        return write_file(path, |out| write(&style, out));
     }
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
     let style = style(output, terminal);
     let mut out = BufWriter::new(stdout.lock());
-    let result = report::write(diagnosis, output.format, &style, &mut out).and_then(|()| out.flush());
+    let result = write(&style, &mut out).and_then(|()| out.flush());
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             // Whoever read the result has seen enough.

@@ -92,7 +92,7 @@ pub(super) fn run(
     let mut network_asked = Instant::now();
     loop {
         let began = Timestamp(jiff::Timestamp::now().as_second());
-        match session.diagnose(Window { since, until: None }) {
+        match session.diagnose(Window::asked_for(since, None)) {
             Ok(diagnosis) => tell(config, &mut told, diagnosis)?,
             Err(error) if told.rounds == 0 || is_final(&error) => return Err(error),
             // The next round reads over this one's time again.

@@ -1,6 +1,7 @@
 //! The commands, one file each: they compose the stages and decide the exit code. No domain rules.
 
 pub mod completions;
+mod dataset;
 pub mod diagnose;
 mod file;
 mod flow_log;
@@ -10,10 +11,12 @@ mod live_history;
 mod live_network;
 mod log_group;
 mod present;
+pub mod report;
 mod selection;
 mod session;
 pub mod snapshot;
 mod sources;
+mod state;
 mod watch;
 
 /// How a command ended when it did not fail.

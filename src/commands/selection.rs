@@ -21,6 +21,7 @@ pub(super) fn selection(config: &Diagnose, window: Window, network: &NetworkConf
     Selection {
         since: window.since,
         until: window.until,
+        by_start: window.by_start,
         places: filters.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(_, filter)| filter()).collect(),
         cidrs: cidrs.clone(),
         ports: ports.clone(),

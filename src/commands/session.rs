@@ -12,15 +12,17 @@ use super::selection::selection;
 use super::sources::{Found, Sources, Window};
 use super::watch::{FINDINGS_SHOWN, Watch};
 use crate::attribute::{
-    Fixes, Places, findings, judge_conversations, judge_unpaired, no_reply, visit_others,
+    Fixes, Places, admittable, blamed, findings, judge_conversations, judge_unpaired, no_reply, visit_others,
 };
 use crate::config::{Diagnose, HistorySource};
 use crate::correlate::{CONVERSATION_BYTES, Options};
 use crate::decode::Limits;
+use crate::network::NetworkConfig;
 use crate::pipeline::{ReadOptions, Reading, read};
 use crate::report::{brief, view::Diagnosis};
 use crate::source::Stop;
 use crate::source::cloudwatch::LogGroup;
+use crate::survey::Survey;
 
 /// What stays between diagnoses.
 pub(super) struct Session<'a> {
@@ -55,16 +57,34 @@ impl<'a> Session<'a> {
     /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
     /// the process.
     pub(super) fn diagnose(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
-        let diagnosis = self.read_and_judge(window);
-        // Whatever is said next begins on a line of its own.
-        self.watch.clear();
-        self.last_words = None;
-        diagnosis
+        self.read_and_judge(window, |material| material.diagnosis())
     }
 
-    fn read_and_judge(&mut self, window: Window) -> anyhow::Result<Diagnosis> {
+    /// The same, with the sums that a report needs.
+    pub(super) fn survey(&mut self, window: Window) -> anyhow::Result<Survey> {
+        self.read_and_judge(window, |material| material.survey())
+    }
+
+    /// The same, of what was found before.
+    pub(super) fn survey_found(&mut self, window: Window, found: Found) -> anyhow::Result<Survey> {
+        let survey = self.judge(window, found, |material| material.survey());
+        self.watch.clear();
+        self.last_words = None;
+        survey
+    }
+
+    /// The network configuration around the findings of surveys that may have been read from files.
+    pub(super) fn network_around(&mut self, survey: &Survey) -> anyhow::Result<&NetworkConfig> {
+        let vpcs = survey.sums.iter().flat_map(|sums| &sums.cells).filter_map(|cell| cell.vpc_id.clone());
+        self.network.cover_vpcs(&vpcs.collect())?;
+        self.watch.clear();
+        Ok(self.network.config())
+    }
+
+    /// What there is to read of `window`.
+    pub(super) fn find(&mut self, window: Window) -> anyhow::Result<Found> {
         let (stop, last_words) = (self.stop.clone(), self.last_words);
-        let found = before_anything_is_known(&stop, last_words, || {
+        before_anything_is_known(&stop, last_words, || {
             let takes_regions_from_inputs = self.config.aws.regions.is_empty();
             if takes_regions_from_inputs {
                 self.network.set_regions(&regions_named(&self.config.sources));
@@ -78,7 +98,28 @@ impl<'a> Session<'a> {
                 self.cover_what_filters_need()?;
             }
             Ok::<_, anyhow::Error>(found)
-        })?;
+        })
+    }
+
+    fn read_and_judge<T>(
+        &mut self,
+        window: Window,
+        present: impl FnOnce(present::Material<'_>) -> T,
+    ) -> anyhow::Result<T> {
+        let result = self.find(window).and_then(|found| self.judge(window, found, present));
+        // Whatever is said next begins on a line of its own.
+        self.watch.clear();
+        self.last_words = None;
+        result
+    }
+
+    /// Reads what was found, and has it judged and presented.
+    fn judge<T>(
+        &mut self,
+        window: Window,
+        mut found: Found,
+        present: impl FnOnce(present::Material<'_>) -> T,
+    ) -> anyhow::Result<T> {
         let options = self.read_options(window);
         let Self { config, network, watch, .. } = self;
         let config = *config;
@@ -89,7 +130,8 @@ impl<'a> Session<'a> {
                 let reading = Reading::so_far(join.so_far());
                 // What cannot be learned now is told with the result.
                 let _ = network.cover(&reading.correlated.interfaces);
-                let diagnosis = attribute(config, network, &so_far, window, reading);
+                let diagnosis =
+                    attribute(config, network, &so_far, window, reading, |material| material.diagnosis());
                 diagnosis
                     .findings
                     .iter()
@@ -107,10 +149,8 @@ impl<'a> Session<'a> {
             let aws = self.sources.aws()?;
             network.ask_history(&aws, span.start.plus_seconds(-config.match_window_seconds))?;
         }
-        let mut diagnosis = attribute(config, network, &found, window, reading);
-        diagnosis.input.requests = self.sources.requests();
-        diagnosis.notes.extend(self.sources.events());
-        Ok(diagnosis)
+        (found.requests, found.events) = (self.sources.requests(), self.sources.events());
+        Ok(attribute(config, network, &found, window, reading, present))
     }
 
     /// Asks for the network configuration anew from now on.
@@ -143,6 +183,7 @@ impl<'a> Session<'a> {
                 memory_limit_bytes: config.memory_limit_bytes,
             },
             gateways: Arc::new(self.network.nat_gateway_interfaces()),
+            coverage: config.keep.coverage,
             stop: self.stop.clone(),
         }
     }
@@ -163,13 +204,15 @@ fn note_unread(known: &mut Vec<(String, String)>, read: std::io::Result<()>) {
     }
 }
 
-fn attribute(
+/// Judges what was read, and has it presented.
+fn attribute<T>(
     config: &Diagnose,
     network: &Network,
     found: &Found,
     window: Window,
     mut reading: Reading,
-) -> Diagnosis {
+    present: impl FnOnce(present::Material<'_>) -> T,
+) -> T {
     // What was rejected from the end of the window on does not count, however far a record before it reaches.
     let last_read = reading.correlated.span.map(|span| span.end).unwrap_or_default();
     let last_read = window.until.map_or(last_read, |until| last_read.min(until));
@@ -191,14 +234,23 @@ fn attribute(
         judged.push(one);
     }
     let findings = findings(&judged, &conversations, &places);
-    let mut fixes = Fixes::new(&findings, &judged, &conversations, &places);
-    if fixes.wants_others() {
-        let read =
-            visit_others(&reading.correlated.unpaired, reject_only, &places, |other| fixes.meet(other));
+    let blamed = blamed(&findings, &judged, &conversations, &places);
+    // Of a part of the time only what fixes are proven by is kept: they are made for all of it.
+    let (mut fixes, mut evidence) = if config.keep.evidence {
+        (Fixes::new(findings.iter().map(|_| None).collect()), Some(present::Evidence::of(&blamed)))
+    } else {
+        (Fixes::new(blamed), None)
+    };
+    if fixes.wants_others() || evidence.is_some() {
+        let unpaired = &reading.correlated.unpaired;
+        let read = visit_others(unpaired, reject_only, &places, |other| match &mut evidence {
+            Some(evidence) => evidence.meet(admittable(other), other),
+            None => fixes.meet(other),
+        });
         note_unread(&mut reading.incomplete, read);
     }
     let no_reply = no_reply(&reading.correlated, last_read, config.match_window_seconds, &places);
-    present::Material {
+    present(present::Material {
         config,
         window,
         network,
@@ -209,8 +261,8 @@ fn attribute(
         judged,
         findings,
         fixes,
+        evidence,
         no_reply,
         others: unpaired.others.rows(),
-    }
-    .diagnosis()
+    })
 }

@@ -33,6 +33,15 @@ pub(super) struct Sources<'a> {
 pub(super) struct Window {
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
+    /// It is one of several that follow each other: each record counts in the one that it starts in.
+    pub(super) by_start: bool,
+}
+
+impl Window {
+    /// What the command line asks for.
+    pub(super) fn asked_for(since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        Self { since, until, by_start: false }
+    }
 }
 
 /// What was found to read, and what there is to say of it.
@@ -43,6 +52,10 @@ pub(super) struct Found {
     pub(super) regions: BTreeSet<String>,
     pub(super) warnings: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Requests made to AWS for the records.
+    pub(super) requests: Requests,
+    /// What happened while they were made.
+    pub(super) events: Option<String>,
     /// Sources hold accepted records beyond those that are read.
     pub(super) accepted_unread: bool,
     /// A flow log records ACCEPT only, and no other one records what is rejected there.
@@ -424,6 +437,17 @@ impl Found {
         if let Some(failure) = delivery_failure(flow_log) {
             self.discovery.unreadable.push((name_of(flow_log), failure));
         }
+    }
+
+    /// Leaves out objects that AWS named after another time than the one of `window`, as listing a bucket does.
+    pub(super) fn keep_what_may_lie_in(&mut self, window: Window, match_window_seconds: i64) {
+        let reach = match_window_seconds + LONGEST_RECORD_SECONDS;
+        self.discovery.objects.retain(|object| {
+            let Some(name) = object.name.rsplit('/').next().and_then(ObjectName::parse) else { return true };
+            // The records in it end in these five minutes.
+            let (first, last) = (name.bucket.plus_seconds(-reach), name.bucket.plus_seconds(300 + reach));
+            window.since.is_none_or(|since| last >= since) && window.until.is_none_or(|until| first < until)
+        });
     }
 
     /// Takes over what a location stands for.

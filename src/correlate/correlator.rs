@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::accepted::WideRow;
 use super::clients::{Client, Clients};
 use super::conversation::Conversation;
+use super::coverage::Coverage;
 use super::gather::{Batch, Counts};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
@@ -62,6 +63,8 @@ pub(super) struct Bounds {
     pub(super) unpaired: usize,
     /// Bytes of memory for requests without an answer; beyond them some are only counted.
     pub(super) silent: usize,
+    /// Bytes of memory for when there are records of each interface; beyond them it is not known.
+    pub(super) coverage: usize,
     /// Bytes of memory for emptied lists that are to be filled again.
     pub(super) spare: usize,
     /// Bytes of memory for rows on their way to a temporary file.
@@ -81,6 +84,7 @@ impl Bounds {
             interfaces: (memory / 2).max(LEAST_MEMORY),
             unpaired: (memory / 8).max(LEAST_BUFFERS),
             silent: (memory / 16).max(LEAST_BUFFERS),
+            coverage: (memory / 16).max(LEAST_BUFFERS),
             spare: memory / 16,
             buffers: (memory / 16).max(LEAST_BUFFERS),
             disk: (memory as u64).saturating_mul(DISK_FOR_MEMORY).max(LEAST_DISK),
@@ -108,6 +112,8 @@ pub struct Correlator {
     identities: Identities,
     clients: Clients,
     onsets: Turns,
+    /// When there are records of each interface, if that is wanted.
+    coverage: Option<Coverage>,
     /// Rows and rejects outside memory, while there are any.
     spilled: Option<Spilled>,
     /// The moment last given to [`Self::retire`] when the first of them were moved there.
@@ -161,6 +167,8 @@ pub struct Correlated {
     pub has_tcp_flags: bool,
     /// By [`InterfaceIndex`].
     pub interfaces: Interfaces,
+    /// When there are records of each interface, if that was asked for.
+    pub coverage: Option<Coverage>,
     /// `SKIPDATA` intervals by interface, in time order.
     pub skip_data: BTreeMap<InterfaceIndex, Vec<Span>>,
     /// Lines that became no row.
@@ -215,6 +223,7 @@ impl Correlator {
             identities: Identities::new(bounds.spare / 2),
             clients: Clients::default(),
             onsets: Turns::new(options.match_window_seconds),
+            coverage: None,
             spilled: None,
             spilled_at: None,
             carried_over: 0,
@@ -228,6 +237,13 @@ impl Correlator {
     #[must_use]
     pub fn with_gateways(mut self, gateways: Arc<HashSet<Vec<u8>>>) -> Self {
         self.clients = Clients::new(gateways, self.options.match_window_seconds);
+        self
+    }
+
+    /// Takes note of when there are records of each interface.
+    #[must_use]
+    pub fn with_coverage(mut self) -> Self {
+        self.coverage = Some(Coverage::new(self.bounds.coverage));
         self
     }
 
@@ -260,6 +276,9 @@ impl Correlator {
                     self.clients.rejected(row);
                 }
             }
+        }
+        if let Some(coverage) = &mut self.coverage {
+            batch.cover(coverage, &interfaces);
         }
         self.absorb_accepted(batch, &interfaces, has_room);
         for mut row in batch.rejected.drain(..) {
@@ -475,7 +494,7 @@ impl Correlator {
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
         let counted = self.identities.counted();
-        correlated(settled, self.interfaces.clone(), totals, counted, (clients, onsets))
+        correlated(settled, self.interfaces.clone(), totals, counted, (clients, onsets, None))
     }
 
     /// Joins what is left and hands everything over.
@@ -501,7 +520,8 @@ impl Correlator {
         let (counted, unchecked) = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         self.totals.unchecked = unchecked;
         self.totals.not_kept_because = self.quota.refused();
-        correlated(self.settled, self.interfaces, self.totals, counted, (self.clients, self.onsets))
+        let asides = (self.clients, self.onsets, self.coverage);
+        correlated(self.settled, self.interfaces, self.totals, counted, asides)
     }
 }
 
@@ -511,7 +531,7 @@ fn correlated(
     interfaces: InterfaceTable,
     totals: Totals,
     (distinct, copies): (PerClass, u64),
-    (clients, onsets): (Clients, Turns),
+    (clients, onsets, mut coverage): (Clients, Turns, Option<Coverage>),
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
@@ -529,8 +549,12 @@ fn correlated(
     let (silent, cut_silent) = silent.in_order(&new);
     let (clients, clients_given_up) = clients.in_order(&new);
     let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();
+    if let Some(coverage) = &mut coverage {
+        coverage.renumber(&renumbered);
+    }
     unpaired.renumber(renumbered);
     Correlated {
+        coverage,
         conversations,
         unpaired,
         clients,

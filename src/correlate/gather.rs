@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::accepted::{AcceptedRow, PlainRow, WideRow};
 use super::conversation::RejectedRecord;
+use super::coverage::Coverage;
 use super::familiar::Familiar;
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
@@ -125,6 +126,25 @@ impl Batch {
             + self.status.capacity() * size_of::<StatusRow>()
     }
 
+    /// Takes note of when these records were; `interfaces` are the join's numbers of this batch's.
+    pub(super) fn cover(&self, coverage: &mut Coverage, interfaces: &[InterfaceIndex]) {
+        let accepted = self.accepted.iter().filter(|row| !row.is_context());
+        let accepted = accepted.map(|row| {
+            let span = Span { start: Timestamp(row.start()), end: Timestamp(row.end()) };
+            (row.interface(), span)
+        });
+        let wide = self.wide.iter().map(|(row, _)| row).filter(|row| !row.context);
+        let wide = wide.map(|row| (row.interface, row.span));
+        let rejected = self.rejected.iter().map(|row| (row.interface, row.record.span));
+        let status = self.status.iter().filter_map(|row| Some((row.interface?, row.span)));
+        for (local, span) in accepted.chain(wide).chain(rejected).chain(status) {
+            // Interfaces that there is no room for have no records here either.
+            if let Some(interface) = interfaces.get(local.0 as usize).filter(|index| index.0 != u32::MAX) {
+                coverage.record(*interface, span);
+            }
+        }
+    }
+
     /// Forgets the rows and keeps the memory.
     pub(super) fn clear(&mut self) {
         let Self { counts, malformed, missing, foreign, interfaces, accepted, accepted_identities, .. } =
@@ -161,7 +181,8 @@ pub struct Gatherer<'a> {
     /// When the rows taken as usual were, and the other ones.
     usual: RowTimes,
     others: Option<RowTimes>,
-    /// Unix seconds that a record's `end` and `start` lie between for it to count; nothing when there are filters.
+    /// Unix seconds that a record's `end` (or `start`, see [`Selection::by_start`]) and `start` lie between for it to
+    /// count; nothing when there are filters.
     counts_between: Option<(i64, i64)>,
 }
 
@@ -398,7 +419,8 @@ impl<'a> Gatherer<'a> {
     #[inline(always)]
     fn accepted_as_usual(&mut self, record: &PlainRecord<'_>) -> bool {
         let (start, end) = (i64::from(record.start), i64::from(record.end));
-        let counts = self.counts_between.is_some_and(|(since, until)| since <= end && start < until);
+        let from = if self.selection.by_start { start } else { end };
+        let counts = self.counts_between.is_some_and(|(since, until)| since <= from && start < until);
         if record.rejected || !counts {
             return false;
         }

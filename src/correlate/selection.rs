@@ -20,6 +20,8 @@ pub struct Selection {
     pub since: Option<Timestamp>,
     /// Records that started at or after this moment do not count.
     pub until: Option<Timestamp>,
+    /// A record that reaches into the time and started before it does not count: it counts in the time before.
+    pub by_start: bool,
     /// `--interface`, `--subnet`, `--vpc`, `--nacl`: one filter for each kind given.
     pub places: Vec<PlaceFilter>,
     /// `--ip`: either address lies in one of these.
@@ -59,7 +61,8 @@ impl Selection {
     /// Whether a record of this time counts: it lies in the window at least in part.
     #[must_use]
     pub fn admits_time(&self, span: Span) -> bool {
-        self.since.is_none_or(|since| span.end >= since) && self.until.is_none_or(|until| span.start < until)
+        let from = if self.by_start { span.start } else { span.end };
+        self.since.is_none_or(|since| from >= since) && self.until.is_none_or(|until| span.start < until)
     }
 
     /// Whether a request of this time, though it does not count, may be the evidence for a reply that does. The reply

@@ -41,7 +41,8 @@ const FIRST_EPHEMERAL_PORT: u16 = 1024;
 const CONVENTIONAL_PORTS: PortRange = PortRange { from: FIRST_EPHEMERAL_PORT, to: u16::MAX };
 
 /// What is known of whoever chose the port that a reply goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Requester {
     /// Linux with its default range.
     Linux,
@@ -76,9 +77,15 @@ impl Requester {
 pub struct Replies(HashMap<(Packet, Requester), u64>);
 
 impl Replies {
-    /// One conversation more whose replies were rejected.
-    pub fn add(&mut self, packet: Packet, requester: Requester) {
-        *self.0.entry((packet, requester)).or_default() += 1;
+    /// So many conversations more whose replies were rejected.
+    pub fn add(&mut self, packet: Packet, requester: Requester, conversations: u64) {
+        let sum = self.0.entry((packet, requester)).or_default();
+        *sum = sum.saturating_add(conversations);
+    }
+
+    /// What they are, with their conversations, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Packet, Requester, u64)> {
+        self.0.iter().map(|((packet, requester), conversations)| (packet, *requester, *conversations))
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use super::model::{Interface, NatGateway, Subnet, Vpc};
+use super::model::{Interface, NatGateway, Subnet, Tags, Vpc};
 use crate::nacl::{AclProtocol, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction};
 use crate::net::{Direction, Protocol, Timestamp};
 
@@ -268,7 +268,14 @@ fn icmp_type_code(object: &Object) -> Result<Option<IcmpTypeCode>, Fault> {
 fn subnet(object: &Object, subnet_id: String) -> Result<Subnet, Fault> {
     let mut cidr_blocks = Vec::from_iter(cidr(object, "CidrBlock")?);
     cidr_blocks.extend(associated_cidrs(object, "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock")?);
-    Ok(Subnet { subnet_id, vpc_id: text(object, "VpcId")?, cidr_blocks, name: name_tag(object) })
+    Ok(Subnet {
+        subnet_id,
+        vpc_id: text(object, "VpcId")?,
+        cidr_blocks,
+        name: name_tag(object),
+        tags: tags(object),
+        owner_id: owner(object),
+    })
 }
 
 fn vpc(object: &Object, vpc_id: String) -> Result<Vpc, Fault> {
@@ -278,7 +285,7 @@ fn vpc(object: &Object, vpc_id: String) -> Result<Vpc, Fault> {
     cidr_blocks.sort();
     cidr_blocks.dedup();
     let is_default = flag(object, "IsDefault")?.unwrap_or_default();
-    Ok(Vpc { vpc_id, is_default, cidr_blocks, name: name_tag(object) })
+    Ok(Vpc { vpc_id, is_default, cidr_blocks, name: name_tag(object), tags: tags(object) })
 }
 
 /// The CIDRs of an association set that are in use (`…State.State`); one without a state counts.
@@ -333,6 +340,8 @@ fn interface(object: &Object, interface_id: String) -> Result<Interface, Fault> 
         prefixes,
         instance_id: attachment.map_or(Ok(None), |attachment| text(attachment, "InstanceId"))?,
         name: name_tag(object),
+        tags: tags(object),
+        owner_id: owner(object),
     })
 }
 
@@ -349,6 +358,21 @@ fn nat_gateway(object: &Object, nat_gateway_id: String) -> Result<NatGateway, Fa
         interface_ids,
         name: name_tag(object),
     })
+}
+
+/// The tags, from `Tags` or (interfaces) `TagSet`; an odd one is passed over.
+fn tags(object: &Object) -> Tags {
+    let tags = object.get("Tags").or_else(|| object.get("TagSet")).and_then(Value::as_array);
+    let tags = tags.into_iter().flatten().filter_map(|tag| {
+        let part = |name: &str| tag.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((part("Key")?, part("Value")?))
+    });
+    tags.collect()
+}
+
+/// The account that a resource belongs to. It decides nothing, so an odd one is no error.
+fn owner(object: &Object) -> Option<String> {
+    object.get("OwnerId")?.as_str().map(str::to_owned)
 }
 
 /// The `Name` tag, from `Tags` or (interfaces) `TagSet`. A tag decides nothing, so an odd one is no error.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{MissingFact, SnapshotError};
 pub use load::MAX_DOCUMENT_BYTES;
-pub use model::{Interface, NatGateway, Subnet, Vpc};
+pub use model::{Interface, NatGateway, Subnet, Tags, Vpc};
 
 use crate::nacl::NetworkAcl;
 use crate::net::Timestamp;
@@ -224,6 +224,36 @@ impl NetworkConfig {
             .or_else(|| self.acl(id)?.name.clone())
             .or_else(|| self.vpcs.get(id)?.value.name.clone())
             .or_else(|| self.nat_gateways.get(id)?.value.name.clone())
+    }
+
+    /// The value of a tag at an interface: its own, else its subnet's, else its VPC's.
+    #[must_use]
+    pub fn tag(&self, interface_id: &str, subnet_id: Option<&str>, key: &str) -> Option<&str> {
+        let interface = self.interface(interface_id);
+        let own = interface.and_then(|interface| interface.tags.get(key));
+        let subnet_id = subnet_id.or_else(|| interface?.subnet_id.as_deref());
+        let subnet = subnet_id.and_then(|id| self.subnet(id));
+        let vpc_id =
+            interface.and_then(|interface| interface.vpc_id.as_deref()).or_else(|| subnet?.vpc_id.as_deref());
+        own.or_else(|| subnet?.tags.get(key))
+            .or_else(|| self.vpcs.get(vpc_id?)?.value.tags.get(key))
+            .map(String::as_str)
+    }
+
+    /// The account that owns an interface, else its subnet, else the one that its document says it was saved in.
+    #[must_use]
+    pub fn account(&self, interface_id: &str, subnet_id: Option<&str>) -> Option<&str> {
+        let interface = self.interfaces.get(interface_id);
+        let subnet_id = subnet_id.or_else(|| interface?.value.subnet_id.as_deref());
+        let subnet = subnet_id.and_then(|id| self.subnets.get(id));
+        let saved_in =
+            |document: usize| self.documents.get(document)?.place.as_ref().map(|(account, _)| account);
+        interface
+            .and_then(|known| known.value.owner_id.as_ref())
+            .or_else(|| subnet?.value.owner_id.as_ref())
+            .or_else(|| saved_in(interface?.document))
+            .or_else(|| saved_in(subnet?.document))
+            .map(String::as_str)
     }
 
     /// When the configuration was captured: the latest capture of all documents, which wins where they differ; `None`

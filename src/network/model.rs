@@ -2,9 +2,13 @@
 //!
 //! Refuses to know JSON. A member that the document lacks is `None` or empty.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+/// Keys and values, as users and services set them.
+pub type Tags = BTreeMap<String, String>;
 
 /// A subnet (`DescribeSubnets`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +21,10 @@ pub struct Subnet {
     pub cidr_blocks: Vec<IpNet>,
     /// Its `Name` tag.
     pub name: Option<String>,
+    /// All its tags.
+    pub tags: Tags,
+    /// The account that owns it.
+    pub owner_id: Option<String>,
 }
 
 impl Subnet {
@@ -52,6 +60,10 @@ pub struct Interface {
     pub instance_id: Option<String>,
     /// Its `Name` tag.
     pub name: Option<String>,
+    /// All its tags.
+    pub tags: Tags,
+    /// The account that owns it.
+    pub owner_id: Option<String>,
 }
 
 /// A VPC (`DescribeVpcs`).
@@ -65,6 +77,8 @@ pub struct Vpc {
     pub cidr_blocks: Vec<IpNet>,
     /// Its `Name` tag.
     pub name: Option<String>,
+    /// All its tags.
+    pub tags: Tags,
 }
 
 /// A NAT gateway (`DescribeNatGateways`).

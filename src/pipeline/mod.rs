@@ -55,6 +55,8 @@ pub struct ReadOptions {
     pub correlate: Options,
     /// Interfaces of NAT gateways, as far as they are known beforehand: the clients behind them are looked for.
     pub gateways: Arc<HashSet<Vec<u8>>>,
+    /// Whether to take note of when there are records of each interface.
+    pub coverage: bool,
     /// Asks to end early: what was read until then is the result, and the rest is named as incomplete.
     pub stop: Stop,
 }
@@ -181,7 +183,10 @@ struct Partial {
 
 impl<'a> Join<'a> {
     fn new(options: &'a ReadOptions, spent: &'a Mutex<Vec<Batch>>, progress: Progress) -> Self {
-        let correlator = Correlator::new(options.correlate).with_gateways(Arc::clone(&options.gateways));
+        let mut correlator = Correlator::new(options.correlate).with_gateways(Arc::clone(&options.gateways));
+        if options.coverage {
+            correlator = correlator.with_coverage();
+        }
         Self { spent, stop: &options.stop, correlator, reading: Partial::default(), progress }
     }
 

@@ -55,6 +55,7 @@ fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize, memory_limit_b
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes },
         gateways: Arc::default(),
+        coverage: false,
         stop: Stop::default(),
     };
     read(&found.objects, &options, &mut |_, _| {})

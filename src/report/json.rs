@@ -7,12 +7,21 @@ use serde_json::Serializer;
 use serde_json::ser::PrettyFormatter;
 
 use super::escape::VisibleJson;
-use super::view::Diagnosis;
+use super::view::{Diagnosis, Report};
 
 /// Writes the document and a newline.
 pub fn write_json(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
+    document(diagnosis, out)
+}
+
+/// Writes a report: the members of a diagnosis, and its own.
+pub fn write_report_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    document(report, out)
+}
+
+fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let layout = VisibleJson(PrettyFormatter::new());
-    diagnosis.serialize(&mut Serializer::with_formatter(&mut *out, layout))?;
+    value.serialize(&mut Serializer::with_formatter(&mut *out, layout))?;
     out.write_all(b"\n")
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 mod escape;
 mod json;
 mod markdown;
+mod parquet;
 mod phrase;
 mod rows;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod wording;
 pub use escape::terminal as escape_for_terminal;
 pub use json::write_json;
 pub use markdown::write_markdown;
+pub use parquet::write_parquet;
 pub use rows::{write_csv, write_jsonl};
 pub use text::{TextStyle, write_text};
 
@@ -65,4 +67,22 @@ pub fn write(
         Format::Csv => write_csv(diagnosis, out),
         Format::Md => write_markdown(diagnosis, style.top, out),
     }
+}
+
+/// Writes a report in a format that a diagnosis has too.
+pub fn write_report(
+    report: &view::Report,
+    format: Format,
+    style: &TextStyle,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        Format::Json => json::write_report_json(report, out),
+        _ => write(&report.diagnosis, format, style, out),
+    }
+}
+
+/// Placeholder until the page is there.
+pub fn write_html(report: &view::Report, out: &mut dyn Write) -> io::Result<()> {
+    json::write_report_json(report, out)
 }

@@ -5,12 +5,14 @@
 mod fix;
 mod no_reply;
 mod report;
+mod word;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::net::{Direction, Timestamp};
+use word::Word;
 
 pub use fix::{Blocked, Fix, FixEntry, Flows};
 pub use no_reply::{Followed, NoReply, NoReplyGroup, NoReplyService};
@@ -20,11 +22,12 @@ pub use report::{
 };
 
 /// The whole result of `flowcheck`, as `--format json` prints it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// Version of this document's shape.
     pub schema_version: u32,
     /// The program that wrote it.
+    #[serde(skip_deserializing)]
     pub generator: Generator,
     /// The time asked for and the time the records cover.
     pub window: Window,
@@ -62,8 +65,14 @@ pub struct Generator {
     pub version: &'static str,
 }
 
+impl Default for Generator {
+    fn default() -> Self {
+        Self { name: "flowcheck", version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// Asked-for and seen time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Window {
     /// `--since`, if given.
     pub since: Option<Timestamp>,
@@ -76,14 +85,16 @@ pub struct Window {
 }
 
 /// Origin and size of the network configuration.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NetworkConfigSummary {
     /// `snapshot`, `live` or `none`.
-    pub origin: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub origin: Word,
     /// When it was captured, if the snapshot says so.
     pub captured_at: Option<Timestamp>,
     /// `cloudtrail`, `config`, `snapshots`, joined by `+`; `none` without a history of changes.
-    pub history: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub history: Word,
     /// Number of network ACLs known.
     pub network_acls: usize,
     /// Number of interfaces known.
@@ -92,7 +103,7 @@ pub struct NetworkConfigSummary {
 
 /// `lines` = `headers` + `accepted` + `rejected` + `no_data` + `skip_data` + `malformed` + `filtered`
 /// + `transit_gateway` + `duplicates`; `records` = `accepted` + `rejected`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct InputSummary {
     /// Files and streams opened.
     pub objects: u64,
@@ -139,7 +150,7 @@ pub struct InputSummary {
 }
 
 /// Requests made to AWS for the records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// All of them, repetitions included.
     pub sent: u64,
@@ -150,20 +161,21 @@ pub struct Requests {
 }
 
 /// A private client behind a NAT gateway whose replies were rejected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AffectedClient {
     /// Its private address.
     pub address: String,
     /// Its own interface, where it is known.
     pub interface_id: Option<String>,
     /// `proven`: the reply was on its way to it; `likely`: nobody else talked to the remote end at that time; `possible`.
-    pub confidence: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub confidence: Word,
     /// Conversations of the finding that may be its own.
     pub conversations: u64,
 }
 
 /// An input that could not be read to its end.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Incomplete {
     /// Path or name of the input.
     pub source: String,
@@ -172,7 +184,7 @@ pub struct Incomplete {
 }
 
 /// Where a malformed line is and why it is no record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MalformedExample {
     /// Path or name of the input.
     pub source: String,
@@ -187,7 +199,7 @@ pub struct MalformedExample {
 }
 
 /// Totals over all findings.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// Conversations with at least one rejected reply.
     pub rejected_conversations: u64,
@@ -200,14 +212,16 @@ pub struct Summary {
 }
 
 /// Rejected return traffic with one cause.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// `acl-…/ingress/32767`; stable from run to run.
     pub id: String,
     /// `nacl_rule`, `nacl_default`, `not_nacl`, `vpc_block_public_access`, `encryption_controls`, `undetermined`.
-    pub cause: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub cause: Word,
     /// `proven`, `likely`, `possible`.
-    pub confidence: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub confidence: Word,
     /// Why the confidence is no better, a fragment; absent when it is `proven`.
     pub confidence_reason: Option<String>,
     /// The ACL evaluated, if one is known.
@@ -267,7 +281,7 @@ pub struct Finding {
 }
 
 /// A rule that could be the cause.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Candidate {
     /// The ACL.
     pub network_acl_id: String,
@@ -280,7 +294,7 @@ pub struct Candidate {
 }
 
 /// A responder's port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// IANA protocol number.
     pub protocol: u8,
@@ -291,7 +305,7 @@ pub struct Service {
 }
 
 /// Lowest and highest port seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortSpan {
     /// Lowest.
     pub min: u16,
@@ -300,7 +314,7 @@ pub struct PortSpan {
 }
 
 /// An allow entry that did not match, and in which part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearMiss {
     /// Number of the entry.
     pub rule_number: u16,
@@ -311,7 +325,7 @@ pub struct NearMiss {
 }
 
 /// A SKIPDATA interval of one interface.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SkipInterval {
     /// The interface.
     pub interface_id: String,
@@ -322,7 +336,7 @@ pub struct SkipInterval {
 }
 
 /// When replies of this kind stopped being accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Onset {
     /// Latest accepted reply before the first rejected one, if any was looked for and seen.
     pub last_accepted_reply: Option<Timestamp>,
@@ -331,7 +345,7 @@ pub struct Onset {
 }
 
 /// A call that changed a network ACL or which one a subnet has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// When.
     pub time: Timestamp,
@@ -350,12 +364,11 @@ pub struct Change {
     /// What was there afterwards.
     pub after: Option<String>,
     /// The entry was there before, and the history does not say what it held.
-    #[serde(skip)]
     pub before_is_unknown: bool,
 }
 
 /// Rejected packets in equal slices of time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// First second of the first slice.
     pub start: Timestamp,
@@ -366,7 +379,7 @@ pub struct Timeline {
 }
 
 /// One conversation: the request, its rejected reply, and how the ACL decided.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Example {
     /// The accepted request; `null` when its record is missing.
     pub request: Option<FlowSummary>,
@@ -377,7 +390,7 @@ pub struct Example {
 }
 
 /// One direction of a conversation, summed over its records.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FlowSummary {
     /// The interface that recorded it.
     pub interface_id: String,
@@ -394,7 +407,8 @@ pub struct FlowSummary {
     /// Destination port.
     pub dstport: u16,
     /// `ACCEPT` or `REJECT`.
-    pub action: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub action: Word,
     /// OR of the TCP flags seen, if the format has them.
     pub tcp_flags: Option<u8>,
     /// Packets.
@@ -408,7 +422,7 @@ pub struct FlowSummary {
 }
 
 /// One entry looked at while evaluating an ACL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Number of the entry.
     pub rule_number: u16,
@@ -419,7 +433,7 @@ pub struct Step {
 }
 
 /// Rejects that are not return traffic.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OtherRejects {
     /// Records.
     pub records: u64,
@@ -430,10 +444,11 @@ pub struct OtherRejects {
 }
 
 /// Rejects of one kind that are not return traffic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherReject {
     /// `nacl_rule`, `nacl_default`, `not_nacl` (the ACL allows: a security group), … as for findings.
-    pub cause: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub cause: Word,
     /// The ACL, if known.
     pub network_acl_id: Option<String>,
     /// Direction, if known.
@@ -444,9 +459,9 @@ pub struct OtherReject {
     pub rule: Option<String>,
     /// Why they are no replies: `new_request`, `request_side` (of a connection that was open before), `unsolicited`
     /// (no accepted request within the match window), `unpaired`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub kind: Word,
     /// Which fact is missing, or what is left; for people, who see the rest from the other members.
-    #[serde(skip)]
     pub reason: Option<String>,
     /// Why they are no replies, and the reason, in a sentence.
     pub detail: Option<String>,

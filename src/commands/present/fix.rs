@@ -1,11 +1,15 @@
 //! Proposals as the reports print them: commands, their undo, Terraform, and what to know before running them.
 
 use super::Material;
-use crate::attribute::{Flows, Proposal, Proposed};
-use crate::nacl::fix::{Command, DEFAULT_QUOTA, HIGHEST_QUOTA, Quota, delete_in_one_line, terraform};
-use crate::nacl::{AclProtocol, NetworkAclEntry};
+use crate::attribute::{Blamed, Cause, Fixes, Flows, Proposal, Proposed, changeable};
+use crate::nacl::fix::{
+    Command, DEFAULT_QUOTA, HIGHEST_QUOTA, Quota, Replies, delete_in_one_line, terraform,
+};
+use crate::nacl::{AclProtocol, NetworkAclEntry, Packet};
 use crate::net::{Direction, Protocol};
+use crate::network::NetworkConfig;
 use crate::report::view;
+use crate::survey::{Sums, Survey};
 
 /// Rules named in a note.
 const NAMED: usize = 3;
@@ -13,11 +17,87 @@ const NAMED: usize = 3;
 impl Material<'_> {
     /// The change proposed for the finding at this place.
     pub(super) fn fix(&self, at: usize) -> Option<view::Fix> {
-        let proposal = self.fixes.proposals().get(at)?.as_ref()?;
-        let mut fixes = proposal.proposed.iter().map(|one| fix(proposal, one));
-        let first = fixes.next()?;
-        Some(view::Fix { alternatives: fixes.collect(), ..first })
+        proposed(&self.fixes, at)
     }
+}
+
+fn proposed(fixes: &Fixes<'_>, at: usize) -> Option<view::Fix> {
+    let proposal = fixes.proposals().get(at)?.as_ref()?;
+    let mut fixes = proposal.proposed.iter().map(|one| fix(proposal, one));
+    let first = fixes.next()?;
+    Some(view::Fix { alternatives: fixes.collect(), ..first })
+}
+
+/// Makes the fixes of a time put together of several, by what was kept of each.
+pub(in crate::commands) fn fix_survey(survey: &mut Survey, config: &NetworkConfig) {
+    let Survey { diagnosis, sums, others, .. } = survey;
+    let blamed = diagnosis.findings.iter().zip(&*sums).map(|(finding, sums)| blamed(finding, sums, config));
+    let mut fixes = Fixes::new(blamed.collect());
+    for other in others {
+        let packet = Packet {
+            remote: other.remote,
+            protocol: Protocol(other.protocol),
+            dstport: other.dstport,
+            icmp: None,
+        };
+        let flows = Flows { flows: other.flows, packets: other.packets };
+        fixes.meet_flows((&other.network_acl_id, other.direction), other.rule_number, &packet, flows);
+    }
+    let notes: Vec<_> = fixes.held_back().iter().map(|at| held_back(&diagnosis.findings[*at].id)).collect();
+    diagnosis.notes.extend(notes);
+    for (at, finding) in diagnosis.findings.iter_mut().enumerate() {
+        finding.fix = proposed(&fixes, at);
+        let elsewhere =
+            finding.subnet_ids.iter().filter(|subnet| !is_in_front(finding, subnet, config)).count();
+        if let Some(fix) = finding.fix.as_mut().filter(|_| elsewhere > 0) {
+            fix.notes.push(format!(
+                "{elsewhere} of {} subnets are no longer behind this network ACL: it restores nothing there",
+                finding.subnet_ids.len()
+            ));
+        }
+    }
+    if survey.others_cut {
+        diagnosis.warnings.push(
+            "there are too many other rejects to keep all of them: fixes may admit more of them than is said"
+                .to_owned(),
+        );
+    }
+}
+
+/// Why a finding has no fix although one could be made.
+pub(super) fn held_back(finding_id: &str) -> String {
+    format!(
+        "no fix is given for {finding_id}, because that of another finding changes rules of the same list: carry that out \
+         and diagnose again"
+    )
+}
+
+/// Whether the ACL of a finding is in front of a subnet now.
+fn is_in_front(finding: &view::Finding, subnet_id: &str, config: &NetworkConfig) -> bool {
+    let now = config.acl_for_subnet(subnet_id, finding.vpc_id.as_deref());
+    now.is_ok_and(|now| Some(&now.network_acl_id) == finding.network_acl_id.as_ref())
+}
+
+fn blamed<'a>(finding: &view::Finding, sums: &Sums, config: &'a NetworkConfig) -> Option<Blamed<'a>> {
+    let is_nacl = [Cause::NaclRule, Cause::NaclDefault].iter().any(|cause| cause.as_str() == finding.cause);
+    let id = finding.network_acl_id.as_deref().filter(|_| is_nacl)?;
+    let (network_acl, direction) = (changeable(config, id)?, finding.direction?);
+    let is_in_front = |subnet: &String| is_in_front(finding, subnet, config);
+    if !finding.subnet_ids.is_empty() && !finding.subnet_ids.iter().any(is_in_front) {
+        return None;
+    }
+    let mut replies = Replies::default();
+    for seen in &sums.replies {
+        let packet =
+            Packet { remote: seen.remote, protocol: Protocol(seen.protocol), dstport: None, icmp: None };
+        for (port, conversations) in seen.ports.iter().filter(|(_, conversations)| *conversations > 0) {
+            replies.add(Packet { dstport: Some(*port), ..packet }, seen.requester, *conversations);
+        }
+        if seen.without_port > 0 {
+            replies.add(packet, seen.requester, seen.without_port);
+        }
+    }
+    Some(Blamed { network_acl, direction, replies })
 }
 
 fn fix(proposal: &Proposal<'_>, one: &Proposed) -> view::Fix {

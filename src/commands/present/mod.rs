@@ -5,6 +5,7 @@ mod findings;
 mod fix;
 mod rows;
 mod silent;
+mod survey;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ use crate::net::TcpFlags;
 use crate::network::history::History;
 use crate::pipeline::Reading;
 use crate::report::view;
+
+pub(super) use fix::fix_survey;
+pub(super) use survey::Evidence;
 
 /// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
 pub(super) const ONGOING_SECONDS: i64 = 600;
@@ -34,6 +38,8 @@ pub(super) struct Material<'a> {
     pub(super) judged: Vec<Judged<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
     pub(super) fixes: Fixes<'a>,
+    /// What fixes are proven by, where they are made later on.
+    pub(super) evidence: Option<Evidence>,
     pub(super) no_reply: NoReply<'a>,
     pub(super) others: Vec<(OtherKey<'a>, Option<&'a NetworkAclEntry>, Total)>,
 }
@@ -49,7 +55,7 @@ impl Material<'_> {
         let span = self.reading.correlated.span;
         view::Diagnosis {
             schema_version: 1,
-            generator: view::Generator { name: "flowcheck", version: env!("CARGO_PKG_VERSION") },
+            generator: view::Generator::default(),
             window: view::Window {
                 since: self.window.since,
                 until: self.window.until,
@@ -72,18 +78,13 @@ impl Material<'_> {
             names: self.names(&findings, &other_rejects, no_reply.as_ref().ok()),
             no_reply_unknown: no_reply.as_ref().err().map(|reason| (*reason).to_owned()),
             no_reply: no_reply.ok(),
-            rows: if self.wants_rows() { self.rows() } else { Vec::new() },
+            rows: if self.config.keep.rows { self.rows() } else { Vec::new() },
             warnings: self.warnings(),
             notes: self.notes(),
             input,
             findings,
             other_rejects,
         }
-    }
-
-    /// Whether rows are written, or compared with those of the round before.
-    fn wants_rows(&self) -> bool {
-        self.config.output.format.has_rows() || self.config.follow_seconds.is_some()
     }
 
     /// What was read and why that was enough, and what was not looked for.
@@ -98,13 +99,7 @@ impl Material<'_> {
                     .to_owned(),
             );
         }
-        for at in self.fixes.held_back() {
-            notes.push(format!(
-                "no fix is given for {}, because that of another finding changes rules of the same list: carry that out \
-                 and diagnose again",
-                self.findings[*at].id
-            ));
-        }
+        notes.extend(self.fixes.held_back().iter().map(|at| fix::held_back(&self.findings[*at].id)));
         let narrow = "narrow it down with --since, --interface or --ip";
         if self.reading.correlated.clients_given_up {
             notes.push(format!(
@@ -116,6 +111,7 @@ impl Material<'_> {
                 "when replies were accepted last is not said, because too many kinds of them were rejected; {narrow}"
             ));
         }
+        notes.extend(self.found.events.iter().cloned());
         notes
     }
 
@@ -149,7 +145,7 @@ impl Material<'_> {
             accepted_unread: self.found.accepted_unread,
             rejects_unrecorded: self.found.rejects_unrecorded,
             losses_unread: self.found.losses_unread,
-            requests: view::Requests::default(),
+            requests: self.found.requests,
             incomplete: self.incomplete(),
             malformed_examples: Vec::new(),
         };

@@ -10,6 +10,7 @@ pub(super) const UNBOUNDED: Bounds = Bounds {
     interfaces: usize::MAX,
     unpaired: usize::MAX,
     silent: usize::MAX,
+    coverage: usize::MAX,
     spare: usize::MAX,
     buffers: 0,
     disk: u64::MAX,

@@ -43,7 +43,7 @@ fn packet(remote: &str, protocol: Protocol, dstport: u16) -> Packet {
 fn tcp(replies: &[(&str, u16)]) -> Replies {
     let mut all = Replies::default();
     for (remote, port) in replies {
-        all.add(packet(remote, Protocol::TCP, *port), Requester::Unknown);
+        all.add(packet(remote, Protocol::TCP, *port), Requester::Unknown, 1);
     }
     all
 }
@@ -92,13 +92,13 @@ fn ranges_are_the_requesters_own_where_it_is_known() {
     let acl = acl(&[]);
     let mut replies = tcp(&[("9.9.9.9", 50000), ("9.9.9.9", 65000)]);
     assert_eq!(entries(&acl, &replies)[0], ["10 TCP 49152-65535 9.9.9.9/32 ALLOW"]);
-    replies.add(packet("9.9.9.9", Protocol::TCP, 33000), Requester::Unknown);
+    replies.add(packet("9.9.9.9", Protocol::TCP, 33000), Requester::Unknown, 1);
     assert_eq!(entries(&acl, &replies)[0], ["10 TCP 32768-65535 9.9.9.9/32 ALLOW"]);
-    replies.add(packet("8.8.8.8", Protocol::TCP, 33000), Requester::Managed);
+    replies.add(packet("8.8.8.8", Protocol::TCP, 33000), Requester::Managed, 1);
     // What more conversations need comes first.
     let own = ["10 TCP 32768-65535 9.9.9.9/32 ALLOW", "20 TCP 1024-65535 8.8.8.8/32 ALLOW"];
     assert_eq!(entries(&acl, &replies)[0], own);
-    replies.add(packet("9.9.9.9", Protocol::TCP, 33000), Requester::Managed);
+    replies.add(packet("9.9.9.9", Protocol::TCP, 33000), Requester::Managed, 1);
     // What the wider range covers needs no other.
     assert_eq!(
         entries(&acl, &replies)[0],
@@ -109,9 +109,9 @@ fn ranges_are_the_requesters_own_where_it_is_known() {
 #[test]
 fn ports_of_services_and_protocols_without_ports_are_let_in_by_themselves() {
     let mut replies = Replies::default();
-    replies.add(packet("9.9.9.9", Protocol::UDP, 123), Requester::Managed);
-    replies.add(packet("9.9.9.9", Protocol::UDP, 40000), Requester::Unknown);
-    replies.add(packet("192.0.2.1", Protocol::ICMP, 0), Requester::Unknown);
+    replies.add(packet("9.9.9.9", Protocol::UDP, 123), Requester::Managed, 1);
+    replies.add(packet("9.9.9.9", Protocol::UDP, 40000), Requester::Unknown, 1);
+    replies.add(packet("192.0.2.1", Protocol::ICMP, 0), Requester::Unknown, 1);
     let acl = acl(&[]);
     let (lines, restores, of) = shown(&acl, &replies);
     assert_eq!((restores, of), (3, 3));
@@ -136,7 +136,7 @@ fn many_hosts_are_taken_together_as_far_as_needed_and_no_farther() {
     let mut replies = Replies::default();
     for host in 0..200_u8 {
         let remote = format!("10.1.{}.{host}", host % 3 * 100);
-        replies.add(packet(&remote, Protocol::TCP, 40000), Requester::Unknown);
+        replies.add(packet(&remote, Protocol::TCP, 40000), Requester::Unknown, 1);
     }
     let narrow = &entries(&acl(&[]), &replies)[0];
     assert_eq!(
@@ -394,7 +394,7 @@ proptest! {
         let acl = NetworkAcl::new("acl-0a", rules.iter().cloned());
         let mut replies = Replies::default();
         for (packet, requester) in &seen {
-            replies.add(*packet, *requester);
+            replies.add(*packet, *requester, 1);
         }
         let fixes = propose(&acl, Direction::Ingress, &replies, &reserved);
         let all_allowed = |entries: &[NetworkAclEntry], packet: &Packet| {

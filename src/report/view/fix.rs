@@ -1,14 +1,16 @@
 //! The change that would restore a finding's replies: entries, commands, the way back, and what it was proven to do.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::word::{self, Word};
 use crate::net::Direction;
 
 /// A change to a network ACL.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Fix {
     /// `narrow` (around what was seen) or `conventional` (1024–65535 from everywhere, as AWS documents it).
-    pub variant: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub variant: Word,
     /// What it does, in a sentence.
     pub summary: String,
     /// The allow entries that do it; empty when nothing can be added.
@@ -39,7 +41,7 @@ pub struct Fix {
 }
 
 /// An allow entry of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixEntry {
     /// Its number.
     pub rule_number: u16,
@@ -62,7 +64,7 @@ pub struct FixEntry {
 }
 
 /// An explicit deny that new entries go in front of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocked {
     /// Its number.
     pub rule_number: u16,
@@ -75,7 +77,7 @@ pub struct Blocked {
 }
 
 /// Flows that are no replies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flows {
     /// Flows.
     pub flows: u64,

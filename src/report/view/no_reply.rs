@@ -1,11 +1,12 @@
 //! Requests that went out and got no answer: no findings, and said apart from them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::word::{self, Word};
 use crate::net::{Direction, Timestamp};
 
 /// Requests without an answer and without a reject.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NoReply {
     /// Distinct conversations, those of groups left out as well.
     pub conversations: u64,
@@ -26,7 +27,7 @@ pub struct NoReply {
 }
 
 /// Those from one interface to one destination.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NoReplyGroup {
     /// The interface that accepted them on their way out.
     pub interface_id: String,
@@ -49,7 +50,7 @@ pub struct NoReplyGroup {
 }
 
 /// Protocol and port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoReplyService {
     /// IANA protocol number.
     pub protocol: u8,
@@ -58,12 +59,13 @@ pub struct NoReplyService {
 }
 
 /// What became of requests at another interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
     /// The other interface.
     pub interface_id: String,
     /// `accepted` or `rejected`.
-    pub outcome: &'static str,
+    #[serde(deserialize_with = "word::known")]
+    pub outcome: Word,
     /// It let an answer out, which the requester's interface did not record.
     pub answered: bool,
     /// It has the address that the requests went to.
@@ -71,7 +73,8 @@ pub struct Followed {
     /// Direction at that interface, if known.
     pub direction: Option<Direction>,
     /// Why it rejected them, in the words of findings.
-    pub cause: Option<&'static str>,
+    #[serde(deserialize_with = "word::known_if_any")]
+    pub cause: Option<Word>,
     /// The ACL evaluated.
     pub network_acl_id: Option<String>,
     /// The rule that denied.

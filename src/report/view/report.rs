@@ -51,7 +51,7 @@ pub struct HourlyFinding {
 }
 
 /// A call that changed a network ACL, or which one a subnet has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NaclChange {
     /// When.
     pub time: Timestamp,
@@ -97,7 +97,7 @@ pub struct AffectedInterface {
 }
 
 /// Pairs of requester and service with the most conversations that got no answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Talkers {
     /// Most conversations first.
     pub rows: Vec<Talker>,
@@ -107,8 +107,21 @@ pub struct Talkers {
     pub left_out_conversations: u64,
 }
 
+impl Talkers {
+    /// Brings pairs into order and leaves out those beyond `most`.
+    pub fn cut(&mut self, most: usize) {
+        self.rows.sort_unstable_by(|a, b| {
+            let order = |row: &Talker| (std::cmp::Reverse(row.conversations), std::cmp::Reverse(row.packets));
+            order(a).cmp(&order(b)).then_with(|| a.cmp(b))
+        });
+        let rest = self.rows.split_off(most.min(self.rows.len()));
+        self.left_out += rest.len() as u64;
+        self.left_out_conversations += rest.iter().map(|row| row.conversations).sum::<u64>();
+    }
+}
+
 /// One requester and the service that did not reach it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Talker {
     /// Whose requests were not answered: the destination of the rejected replies.
     pub requester: String,
@@ -166,6 +179,8 @@ pub struct GroupFinding {
 /// When there are records of each interface: a time without any, `NODATA` included, is a gap.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
+    /// Why it is not known, where it is not: then the other members say nothing.
+    pub unknown: Option<String>,
     /// How exactly it is known, in seconds: a shorter gap is not seen.
     pub resolution_seconds: u32,
     /// The time looked at.

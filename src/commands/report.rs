@@ -1,0 +1,265 @@
+//! `flowcheck report [SOURCE]…`: the report of rejected return traffic, over days, compared and divided.
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::dataset::{DAY, write_days};
+use super::diagnose::{put, refuse_imperfect, tell_warnings};
+use super::present::fix_survey;
+use super::session::Session;
+use super::sources::{Found, Window};
+use super::state::{Days, hash_of};
+use super::{Outcome, interrupt};
+use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
+use crate::net::Timestamp;
+use crate::report::view::{Incomplete, Row};
+use crate::report::{self, Format};
+use crate::source::{Stop, is_live};
+use crate::survey::{Baseline, Division, Finish, Survey, compare, merge};
+
+/// Records of a day arrive up to this long after its end: CloudWatch Logs and S3 are usually 5 to 10 minutes late (VPC
+/// User Guide, "Flow logs basics").
+const SETTLED_SECONDS: i64 = 3600;
+
+/// Runs the report and writes it.
+pub fn run(config: &Report) -> anyhow::Result<Outcome> {
+    let stop = interrupt::listen()?;
+    let baseline = match &config.earlier {
+        Some(Earlier::Baseline(path)) => Some((read_baseline(path)?, Some(path.display().to_string()))),
+        _ => None,
+    };
+    let mut session = Session::new(&config.diagnose, &stop)?;
+    let mut reader = Reader { config, session: &mut session, stop: &stop, notes: Vec::new() };
+    let window = reader.window();
+    let baseline = match (&config.earlier, window.since) {
+        (Some(Earlier::PreviousPeriod), Some(since)) => {
+            let length = window.until.unwrap_or(config.now).seconds_since(since);
+            let before = Window { since: Some(since.plus_seconds(-length)), until: Some(since), ..window };
+            let earlier = reader.read(before, None)?;
+            Some((Baseline::of(&earlier), None))
+        }
+        _ => baseline,
+    };
+    let mut survey = reader.read(window, config.dataset.as_deref())?;
+    survey.diagnosis.notes.append(&mut reader.notes);
+    if config.diagnose.strict {
+        refuse_imperfect(&survey.diagnosis)?;
+    }
+    let network = session.network_around(&survey)?;
+    if config.diagnose.keep.evidence {
+        fix_survey(&mut survey, network);
+    }
+    let comparison = baseline.map(|(baseline, file)| {
+        warn_of_other_length(&mut survey, &baseline, config.now);
+        compare(&survey.diagnosis, &baseline, file)
+    });
+    let division = config.group_by.as_ref().map(division);
+    let report = crate::survey::report(survey, network, Finish { division, comparison });
+    let output = &config.diagnose.output;
+    let format = config.format.unwrap_or_else(|| default_format(config));
+    put(output, |style, out| match format {
+        ReportFormat::Html => report::write_html(&report, out),
+        ReportFormat::As(format) => report::write_report(&report, format, style, out),
+    })?;
+    if !output.quiet && (output.file.is_some() || format != ReportFormat::As(Format::Text)) {
+        tell_warnings(&report.diagnosis);
+    }
+    Ok(if !report.diagnosis.summary.complete {
+        Outcome::Incomplete
+    } else if config.diagnose.exit_code && !report.diagnosis.findings.is_empty() {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
+}
+
+/// Text for a person at a terminal, else a page.
+fn default_format(config: &Report) -> ReportFormat {
+    let is_shown = config.diagnose.output.file.is_none() && stdout().is_terminal();
+    if is_shown { ReportFormat::As(Format::Text) } else { ReportFormat::Html }
+}
+
+fn division(group_by: &GroupBy) -> Division {
+    match group_by {
+        GroupBy::Subnet => Division::Subnet,
+        GroupBy::Vpc => Division::Vpc,
+        GroupBy::Account => Division::Account,
+        GroupBy::Service => Division::Service,
+        GroupBy::Tag(key) => Division::Tag(key.clone()),
+    }
+}
+
+fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Baseline::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// Figures of a day and of a week differ without anything having changed.
+fn warn_of_other_length(survey: &mut Survey, baseline: &Baseline, now: Timestamp) {
+    let window = &survey.diagnosis.window;
+    let start = window.since.or(window.first_record);
+    let end = window.until.or(if window.since.is_some() { Some(now) } else { window.last_record });
+    let (Some(start), Some(end), Some(before)) = (start, end, baseline.seconds()) else { return };
+    let length = end.seconds_since(start);
+    if (length - before).abs() > length.max(before) / 10 {
+        let hours = |seconds: i64| (seconds + 1800) / 3600;
+        survey.diagnosis.warnings.push(format!(
+            "the time compared with is {} h long, this one {} h: figures are sums and not rates",
+            hours(before),
+            hours(length)
+        ));
+    }
+}
+
+/// Reads a time, whole or day by day.
+struct Reader<'a, 'c> {
+    config: &'a Report,
+    session: &'a mut Session<'c>,
+    stop: &'a Stop,
+    notes: Vec<String>,
+}
+
+impl Reader<'_, '_> {
+    /// The time asked for; with kept days, from the beginning of its first day.
+    fn window(&self) -> Window {
+        let Diagnose { since, until, .. } = &self.config.diagnose;
+        let since = match self.config.state {
+            Some(_) => since.map(|since| Timestamp(since.0.div_euclid(DAY) * DAY)),
+            None => *since,
+        };
+        Window::asked_for(since, *until)
+    }
+
+    /// What a time came to. Its rows go to `dataset`, if they are wanted.
+    fn read(&mut self, window: Window, dataset: Option<&Path>) -> anyhow::Result<Survey> {
+        if let (Some(dir), Some(since)) = (&self.config.state, window.since) {
+            let days = Days::open(dir, &self.config.diagnose)?;
+            return self.day_by_day(&days, since, window.until, dataset);
+        }
+        let mut survey = self.session.survey(window)?;
+        self.write_rows(&mut survey.diagnosis.rows, window, dataset)?;
+        if !matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
+            survey.diagnosis.rows = Vec::new();
+        }
+        Ok(survey)
+    }
+
+    fn write_rows(
+        &mut self,
+        rows: &mut Vec<Row>,
+        window: Window,
+        dataset: Option<&Path>,
+    ) -> anyhow::Result<()> {
+        if let Some(dir) = dataset {
+            let until = window.until.or(window.since.map(|_| self.config.now));
+            self.notes.extend(write_days(dir, rows, Window { until, ..window })?);
+        }
+        Ok(())
+    }
+
+    /// Takes each day from where it is kept, or reads it and keeps it; what is left of the last day is read each time.
+    fn day_by_day(
+        &mut self,
+        days: &Days,
+        since: Timestamp,
+        until: Option<Timestamp>,
+        dataset: Option<&Path>,
+    ) -> anyhow::Result<Survey> {
+        let end = until.unwrap_or(self.config.now);
+        let (mut whole, mut kept, mut read) = (None::<Survey>, 0, 0);
+        let mut day = since;
+        while day < end {
+            let next = day.plus_seconds(DAY);
+            let is_whole = next <= end;
+            let slice =
+                Window { since: Some(day), until: if is_whole { Some(next) } else { until }, by_start: true };
+            if self.stop.is_requested() {
+                if let Some(survey) = &mut whole {
+                    not_read(survey, day);
+                }
+                break;
+            }
+            let (survey, is_kept) = self.day(days, slice, is_whole, dataset)?;
+            (kept, read) = if is_kept { (kept + 1, read) } else { (kept, read + 1) };
+            let Diagnose { match_window_seconds, output, .. } = &self.config.diagnose;
+            whole = Some(match whole {
+                Some(before) => merge(before, survey, *match_window_seconds, output.top),
+                None => survey,
+            });
+            day = next;
+        }
+        self.notes.push(format!("days (UTC) read: {read}; taken from earlier runs: {kept}"));
+        let mut whole = whole.context("there is no day in the time asked for")?;
+        whole.diagnosis.window.since = Some(since);
+        whole.diagnosis.window.until = until;
+        Ok(whole)
+    }
+
+    /// What one day came to, and whether it was kept from an earlier run.
+    fn day(
+        &mut self,
+        days: &Days,
+        slice: Window,
+        is_whole: bool,
+        dataset: Option<&Path>,
+    ) -> anyhow::Result<(Survey, bool)> {
+        let (Some(day), config) = (slice.since, &self.config.diagnose) else {
+            return Ok((self.session.survey(slice)?, false));
+        };
+        let sources = &config.sources;
+        let is_settled = slice.until.is_some_and(|end| end.plus_seconds(SETTLED_SECONDS) <= self.config.now);
+        let is_local = !sources.is_empty() && !sources.iter().any(|source| is_live(source));
+        let can_be_kept = is_whole && (is_local || is_settled);
+        // What a log group holds is only known when it is read.
+        let is_listed = !sources.is_empty()
+            && sources.iter().all(|source| !is_live(source) || source.starts_with("s3://"));
+        if can_be_kept
+            && !is_listed
+            && let Some(survey) = self.kept(days, day, None)
+        {
+            return Ok((survey, true));
+        }
+        let mut found = self.session.find(slice)?;
+        found.keep_what_may_lie_in(slice, config.match_window_seconds);
+        let inputs = is_listed.then(|| hash_of(&found.discovery.objects));
+        if can_be_kept
+            && is_listed
+            && let Some(survey) = self.kept(days, day, inputs.as_deref())
+        {
+            return Ok((survey, true));
+        }
+        let mut survey = self.read_day(slice, found)?;
+        let mut rows = std::mem::take(&mut survey.diagnosis.rows);
+        self.write_rows(&mut rows, slice, dataset)?;
+        if can_be_kept && survey.diagnosis.summary.complete {
+            days.save(day, inputs.as_deref(), &survey)?;
+        }
+        Ok((survey, false))
+    }
+
+    fn read_day(&mut self, slice: Window, found: Found) -> anyhow::Result<Survey> {
+        self.session.survey_found(slice, found)
+    }
+
+    fn kept(&mut self, days: &Days, day: Timestamp, inputs: Option<&str>) -> Option<Survey> {
+        match days.load(day, inputs) {
+            Ok(survey) => survey,
+            Err(problem) => {
+                if !self.config.diagnose.output.quiet {
+                    eprintln!("warning: {}", report::escape_for_terminal(&problem));
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Says that the days from this one on are missing.
+fn not_read(survey: &mut Survey, day: Timestamp) {
+    let source = format!("the time from {day} on");
+    let error = "not read: the run was interrupted".to_owned();
+    survey.diagnosis.input.incomplete.push(Incomplete { source, error });
+    survey.diagnosis.summary.complete = false;
+}
