@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -43,7 +43,7 @@ pub(super) fn write_days(dir: &Path, rows: &[Row], window: Window) -> anyhow::Re
         let (start, end) = (Timestamp(day * DAY), Timestamp((day + 1) * DAY));
         let since = window.since.map_or(start, |since| since.max(start));
         let until = window.until.map_or(end, |until| until.min(end));
-        let path = dir.join(format!("rejected-replies-{}.parquet", start.strftime("%F")));
+        let path = path(dir, start);
         if held(&path).is_some_and(|(held_since, held_until)| held_since < since || held_until > until) {
             kept.push(format!(
                 "{} holds more of its day than was read now ({since} to {until}), and was left as it is",
@@ -55,6 +55,15 @@ pub(super) fn write_days(dir: &Path, rows: &[Row], window: Window) -> anyhow::Re
         write_file(&path, |out| write_parquet(&rows, &about, out))?;
     }
     Ok(kept)
+}
+
+fn path(dir: &Path, day: Timestamp) -> PathBuf {
+    dir.join(format!("rejected-replies-{}.parquet", day.strftime("%F")))
+}
+
+/// Whether the rows of the whole day that begins at this moment are there.
+pub(super) fn has_day(dir: &Path, day: Timestamp) -> bool {
+    held(&path(dir, day)).is_some_and(|(since, until)| since <= day && day.plus_seconds(DAY) <= until)
 }
 
 /// The time that a file of an earlier run holds.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::dataset::{DAY, write_days};
+use super::dataset::{DAY, has_day, write_days};
 use super::diagnose::{put, refuse_imperfect, tell_warnings};
 use super::present::fix_survey;
 use super::session::Session;
-use super::sources::{Found, Window};
+use super::sources::Window;
 use super::state::{Days, hash_of};
 use super::{Outcome, interrupt};
 use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
@@ -139,19 +139,14 @@ impl Reader<'_, '_> {
             return self.day_by_day(&days, since, window.until, dataset);
         }
         let mut survey = self.session.survey(window)?;
-        self.write_rows(&mut survey.diagnosis.rows, window, dataset)?;
+        self.write_rows(&survey.diagnosis.rows, window, dataset)?;
         if !matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
             survey.diagnosis.rows = Vec::new();
         }
         Ok(survey)
     }
 
-    fn write_rows(
-        &mut self,
-        rows: &mut Vec<Row>,
-        window: Window,
-        dataset: Option<&Path>,
-    ) -> anyhow::Result<()> {
+    fn write_rows(&mut self, rows: &[Row], window: Window, dataset: Option<&Path>) -> anyhow::Result<()> {
         if let Some(dir) = dataset {
             let until = window.until.or(window.since.map(|_| self.config.now));
             self.notes.extend(write_days(dir, rows, Window { until, ..window })?);
@@ -212,10 +207,12 @@ impl Reader<'_, '_> {
         let is_settled = slice.until.is_some_and(|end| end.plus_seconds(SETTLED_SECONDS) <= self.config.now);
         let is_local = !sources.is_empty() && !sources.iter().any(|source| is_live(source));
         let can_be_kept = is_whole && (is_local || is_settled);
+        let has_rows = dataset.is_none_or(|dir| has_day(dir, day));
+        let can_be_taken = can_be_kept && has_rows;
         // What a log group holds is only known when it is read.
         let is_listed = !sources.is_empty()
             && sources.iter().all(|source| !is_live(source) || source.starts_with("s3://"));
-        if can_be_kept
+        if can_be_taken
             && !is_listed
             && let Some(survey) = self.kept(days, day, None)
         {
@@ -224,23 +221,19 @@ impl Reader<'_, '_> {
         let mut found = self.session.find(slice)?;
         found.keep_what_may_lie_in(slice, config.match_window_seconds);
         let inputs = is_listed.then(|| hash_of(&found.discovery.objects));
-        if can_be_kept
+        if can_be_taken
             && is_listed
             && let Some(survey) = self.kept(days, day, inputs.as_deref())
         {
             return Ok((survey, true));
         }
-        let mut survey = self.read_day(slice, found)?;
-        let mut rows = std::mem::take(&mut survey.diagnosis.rows);
-        self.write_rows(&mut rows, slice, dataset)?;
+        let mut survey = self.session.survey_found(slice, found)?;
+        let rows = std::mem::take(&mut survey.diagnosis.rows);
+        self.write_rows(&rows, slice, dataset)?;
         if can_be_kept && survey.diagnosis.summary.complete {
             days.save(day, inputs.as_deref(), &survey)?;
         }
         Ok((survey, false))
-    }
-
-    fn read_day(&mut self, slice: Window, found: Found) -> anyhow::Result<Survey> {
-        self.session.survey_found(slice, found)
     }
 
     fn kept(&mut self, days: &Days, day: Timestamp, inputs: Option<&str>) -> Option<Survey> {

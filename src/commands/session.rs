@@ -62,12 +62,12 @@ impl<'a> Session<'a> {
 
     /// The same, with the sums that a report needs.
     pub(super) fn survey(&mut self, window: Window) -> anyhow::Result<Survey> {
-        self.read_and_judge(window, |material| material.survey())
+        self.read_and_judge(window, present::survey)
     }
 
     /// The same, of what was found before.
     pub(super) fn survey_found(&mut self, window: Window, found: Found) -> anyhow::Result<Survey> {
-        let survey = self.judge(window, found, |material| material.survey());
+        let survey = self.judge(window, found, present::survey);
         self.watch.clear();
         self.last_words = None;
         survey

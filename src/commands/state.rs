@@ -44,9 +44,7 @@ impl Days {
     /// The days of what `config` reads, in a folder below `dir`.
     pub(super) fn open(dir: &Path, config: &Diagnose) -> anyhow::Result<Self> {
         let scope = scope(config);
-        let mut hasher = FixedState::with_seed(12).build_hasher();
-        scope.hash(&mut hasher);
-        let dir = dir.join(format!("{:016x}", hasher.finish()));
+        let dir = dir.join(format!("{:016x}", FixedState::with_seed(12).hash_one(&scope)));
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the directory {}", dir.display()))?;
         Ok(Self { dir, scope })

@@ -135,7 +135,9 @@ mod tests {
             vec![span(0, 59), span(599, 600), span(40_000, 40_059), span(-1, -1), span(1_200, 1_259)];
         let marked = |spans: &[Span]| {
             let mut coverage = Coverage::new(1 << 20);
-            spans.iter().for_each(|span| coverage.record(InterfaceIndex(2), *span));
+            for span in spans {
+                coverage.record(InterfaceIndex(2), *span);
+            }
             let (index, slices) = coverage.iter().next().expect("one interface");
             assert_eq!((index, coverage.iter().count()), (InterfaceIndex(2), 1));
             slices.clone()

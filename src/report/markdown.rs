@@ -3,6 +3,7 @@
 //! Every foreign text goes through `escape`, in a code block too.
 
 mod fix;
+mod report;
 mod silent;
 
 use std::io::{self, Write};
@@ -10,6 +11,8 @@ use std::io::{self, Write};
 use super::escape::{markdown, markdown_code, terminal};
 use super::phrase::{counted, counted_len, grouped, service, window};
 use super::view::{Diagnosis, Finding};
+pub use report::write_report_markdown;
+
 use super::wording::{Wording, doubt, effect, flow, impact, other_cause, other_kind, rules, scope, subject};
 
 /// Items of a list before `+n more`.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+mod compared;
 mod escape;
 mod json;
 mod markdown;
@@ -16,10 +17,10 @@ mod wording;
 
 pub use escape::terminal as escape_for_terminal;
 pub use json::write_json;
-pub use markdown::write_markdown;
+pub use markdown::{write_markdown, write_report_markdown};
 pub use parquet::write_parquet;
 pub use rows::{write_csv, write_jsonl};
-pub use text::{TextStyle, write_text};
+pub use text::{TextStyle, write_report_text, write_text};
 
 /// A finding in one line, for whoever waits for the whole report.
 #[must_use]
@@ -77,8 +78,10 @@ pub fn write_report(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match format {
+        Format::Text => write_report_text(report, style, out),
         Format::Json => json::write_report_json(report, out),
-        _ => write(&report.diagnosis, format, style, out),
+        Format::Md => write_report_markdown(report, style.top, out),
+        Format::Jsonl | Format::Csv => write(&report.diagnosis, format, style, out),
     }
 }
 

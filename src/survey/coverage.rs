@@ -25,7 +25,7 @@ pub(super) fn coverage(
     let start = window.since.or(window.first_record).unwrap_or_default();
     let end = window.until.or(window.last_record).unwrap_or_default();
     let resolution_seconds = u32::try_from(COVERAGE_SLICE_SECONDS).unwrap_or(u32::MAX);
-    let mut coverage = Coverage { resolution_seconds, start, end, unknown, ..Coverage::default() };
+    let mut coverage = Coverage { unknown, resolution_seconds, start, end, ..Coverage::default() };
     let Some(covered) = covered.filter(|_| coverage.unknown.is_none()) else { return coverage };
     // What is still to come is no gap.
     let last_known = window.last_record.map_or(end, |last| end.min(last));

@@ -244,12 +244,11 @@ fn sum_by<T, K: Eq + Hash>(
     let mut places: HashMap<K, usize> = HashMap::new();
     let mut sums: Vec<T> = Vec::new();
     for one in all {
-        match places.get(&key(&one)) {
-            Some(at) => add(&mut sums[*at], one),
-            None => {
-                places.insert(key(&one), sums.len());
-                sums.push(one);
-            }
+        if let Some(at) = places.get(&key(&one)) {
+            add(&mut sums[*at], one);
+        } else {
+            places.insert(key(&one), sums.len());
+            sums.push(one);
         }
     }
     sums
@@ -370,14 +369,16 @@ fn examples(finding: &mut Finding, top: usize) {
     let mut ranked: Vec<_> = std::mem::take(&mut finding.examples)
         .into_iter()
         .map(|example| {
-            let turn = turns.entry((example.reply.protocol, example.reply.srcport)).or_default();
+            let service = (example.reply.protocol, example.reply.srcport);
+            let turn = turns.entry(service).or_default();
             *turn += 1;
-            (*turn, example)
+            let known = finding.services.iter().find(|one| (one.protocol, one.port) == service);
+            (*turn, Reverse(known.map_or(0, |service| service.conversations)), example)
         })
         .collect();
-    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.sort_by_key(|(turn, conversations, _)| (*turn, *conversations));
     let most = if top == 0 { ranked.len() } else { top };
-    finding.examples = ranked.into_iter().take(most).map(|(_, example)| example).collect();
+    finding.examples = ranked.into_iter().take(most).map(|(.., example)| example).collect();
 }
 
 /// Packets in slices of whole hours, few enough to be drawn.

@@ -19,6 +19,7 @@ mod permissions;
 mod progress;
 mod proxy;
 mod readme;
+mod report;
 mod run;
 mod s3;
 mod s3_server;

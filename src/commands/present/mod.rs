@@ -21,7 +21,7 @@ use crate::pipeline::Reading;
 use crate::report::view;
 
 pub(super) use fix::fix_survey;
-pub(super) use survey::Evidence;
+pub(super) use survey::{Evidence, survey};
 
 /// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
 pub(super) const ONGOING_SECONDS: i64 = 600;

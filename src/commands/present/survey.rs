@@ -76,9 +76,13 @@ fn seen_replies(blamed: &Blamed<'_>) -> Vec<SeenReplies> {
     sums.collect()
 }
 
+/// The diagnosis, with the sums that a report needs.
+pub(in crate::commands) fn survey(material: Material<'_>) -> Survey {
+    material.survey()
+}
+
 impl Material<'_> {
-    /// The diagnosis, with the sums that a report needs.
-    pub(in crate::commands) fn survey(mut self) -> Survey {
+    fn survey(mut self) -> Survey {
         let evidence = self.evidence.take().unwrap_or_default();
         let mut replies = evidence.replies.into_iter();
         let sums = self.findings.iter().map(|finding| {

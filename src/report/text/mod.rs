@@ -6,6 +6,7 @@ mod asides;
 mod finding;
 mod fix;
 mod page;
+mod report;
 mod silent;
 mod sparkline;
 
@@ -15,6 +16,7 @@ use super::phrase::{counted, counted_len, grouped, window};
 use super::view::{Diagnosis, Finding};
 use super::wording::Wording;
 use page::{Flow, Page, Text, Tone};
+pub use report::write_report_text;
 
 /// How the text format is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +47,7 @@ pub fn write_text(diagnosis: &Diagnosis, style: &TextStyle, out: &mut dyn Write)
         style: *style,
         page: Page::new(out, style.color, style.width),
     };
-    sheet.headline()?;
-    let (findings, asides) = sheet.wording.findings();
-    sheet.verdict(&findings)?;
-    for finding in &findings {
-        sheet.page.gap()?;
-        sheet.finding(finding)?;
-    }
-    if findings.is_empty() && asides.is_empty() {
-        sheet.page.gap()?;
-        sheet.nothing_found()?;
-    }
-    sheet.not_the_acl(&asides)?;
-    sheet.no_reply()?;
-    sheet.other_rejects()?;
-    sheet.notes()?;
-    sheet.caveats()
+    sheet.diagnosis(|_| Ok(()))
 }
 
 /// A page and what is written on it.
@@ -71,6 +58,27 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
+    /// All of it; `overview` writes what stands above the findings.
+    fn diagnosis(&mut self, overview: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        self.headline()?;
+        let (findings, asides) = self.wording.findings();
+        self.verdict(&findings)?;
+        overview(self)?;
+        for finding in &findings {
+            self.page.gap()?;
+            self.finding(finding)?;
+        }
+        if findings.is_empty() && asides.is_empty() {
+            self.page.gap()?;
+            self.nothing_found()?;
+        }
+        self.not_the_acl(&asides)?;
+        self.no_reply()?;
+        self.other_rejects()?;
+        self.notes()?;
+        self.caveats()
+    }
+
     fn headline(&mut self) -> io::Result<()> {
         let Diagnosis { window: time, network_config, input, .. } = self.wording.diagnosis;
         let mut line = Flow::new(Text::default(), 2).then("", Text::new(Tone::Strong, "flowcheck"));

@@ -42,6 +42,7 @@ fn join(objects: &[Object], threads: usize) -> Reading {
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
         gateways: std::sync::Arc::default(),
+        coverage: false,
         stop: Stop::default(),
     };
     read(objects, &options, &mut |_, _| {})
