@@ -107,8 +107,7 @@ impl ReportArgs {
             _ => report::Format::Text,
         };
         let mut diagnose = self.read.into_config(now, cores, self.output.into_config(text))?;
-        diagnose.keep =
-            Keep { rows: rows || self.dataset.is_some(), coverage: true, evidence: self.state.is_some() };
+        diagnose.keep = Keep { rows: rows || self.dataset.is_some(), coverage: true, evidence: true };
         let earlier = match self.baseline {
             Some(file) => Some(Earlier::Baseline(file)),
             None => self.compare.then_some(Earlier::PreviousPeriod),

@@ -9,7 +9,7 @@ use super::dataset::{DAY, has_day, write_days};
 use super::diagnose::{put, refuse_imperfect, tell_warnings};
 use super::present::fix_survey;
 use super::session::Session;
-use super::sources::Window;
+use super::sources::{Found, Window};
 use super::state::{Days, hash_of};
 use super::{Outcome, interrupt};
 use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
@@ -138,12 +138,68 @@ impl Reader<'_, '_> {
             let days = Days::open(dir, &self.config.diagnose)?;
             return self.day_by_day(&days, since, window.until, dataset);
         }
-        let mut survey = self.session.survey(window)?;
+        let found = self.session.find(window)?;
+        if let Some(days) = self.days_of_much(&found, window) {
+            return self.in_parts(&found, window, &days, dataset);
+        }
+        let mut survey = self.session.survey_found(window, found)?;
         self.write_rows(&survey.diagnosis.rows, window, dataset)?;
         if !matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
             survey.diagnosis.rows = Vec::new();
         }
         Ok(survey)
+    }
+
+    /// The midnights (UTC) between which a time is read part by part: when there is more to read than memory may hold, so
+    /// that what is rejected in one day is all that has to be there at once. Rows are those of the whole time.
+    fn days_of_much(&self, found: &Found, window: Window) -> Option<Vec<Timestamp>> {
+        let has_rows = matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows());
+        let (first, last, bytes) = found.named_times().filter(|_| !has_rows)?;
+        if bytes <= self.config.diagnose.memory_limit_bytes as u64 {
+            return None;
+        }
+        let first = window.since.map_or(first, |since| since.max(first));
+        let last = window.until.map_or(last, |until| until.min(last));
+        let days = first.0.div_euclid(DAY) + 1..=last.0.div_euclid(DAY);
+        Some(days.map(|day| Timestamp(day * DAY)).collect::<Vec<_>>()).filter(|days| !days.is_empty())
+    }
+
+    /// Reads one part after another and puts them together.
+    fn in_parts(
+        &mut self,
+        found: &Found,
+        window: Window,
+        midnights: &[Timestamp],
+        dataset: Option<&Path>,
+    ) -> anyhow::Result<Survey> {
+        let Diagnose { match_window_seconds, output, .. } = &self.config.diagnose;
+        let mut whole = None::<Survey>;
+        let ends = midnights.iter().copied().map(Some).chain([window.until]);
+        let mut since = window.since;
+        for (at, until) in ends.enumerate() {
+            if let (Some(survey), Some(since), true) = (&mut whole, since, self.stop.is_requested()) {
+                not_read(survey, since);
+                break;
+            }
+            // What reaches into the whole time counts in it; what reaches into a part counts where it starts.
+            let part = Window { since, until, by_start: at > 0 };
+            let mut survey = self.session.survey_found(part, found.part(part, *match_window_seconds))?;
+            let rows = std::mem::take(&mut survey.diagnosis.rows);
+            self.write_rows(&rows, part, dataset)?;
+            whole = Some(match whole {
+                Some(before) => merge(before, survey, *match_window_seconds, output.top),
+                None => survey,
+            });
+            since = until;
+        }
+        let mut whole = whole.context("there is no time to read")?;
+        (whole.diagnosis.window.since, whole.diagnosis.window.until) = (window.since, window.until);
+        self.notes.push(format!(
+            "read day by day (UTC), as there is more than --memory-limit: inputs at midnight are read for both days, and \
+             their lines counted twice, as filtered in one of them ({} days)",
+            midnights.len() + 1
+        ));
+        Ok(whole)
     }
 
     fn write_rows(&mut self, rows: &[Row], window: Window, dataset: Option<&Path>) -> anyhow::Result<()> {

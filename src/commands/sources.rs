@@ -394,10 +394,23 @@ impl EarlierDeliveries {
     }
 }
 
+/// What the name of an object says, where AWS gave it.
+fn name_of_object(object: &Object) -> Option<ObjectName> {
+    object.name.rsplit('/').next().and_then(ObjectName::parse)
+}
+
+/// Whether an object may hold records of a time or what pairs with them, as far as its name tells.
+fn may_lie_in(object: &Object, window: Window, match_window_seconds: i64) -> bool {
+    let Some(name) = name_of_object(object) else { return true };
+    let reach = match_window_seconds + LONGEST_RECORD_SECONDS;
+    // The records in it end in these five minutes.
+    let (first, last) = (name.bucket.plus_seconds(-reach), name.bucket.plus_seconds(300 + reach));
+    window.since.is_none_or(|since| last >= since) && window.until.is_none_or(|until| first < until)
+}
+
 /// Whether one of these flow logs delivered the object, by its name.
 fn is_from(object: &Object, flow_log_ids: &BTreeSet<String>) -> bool {
-    let name = object.name.rsplit('/').next().and_then(ObjectName::parse);
-    name.is_some_and(|name| flow_log_ids.contains(&name.flow_log_id))
+    name_of_object(object).is_some_and(|name| flow_log_ids.contains(&name.flow_log_id))
 }
 
 /// There is no flow log, or none that may know.
@@ -441,13 +454,39 @@ impl Found {
 
     /// Leaves out objects that AWS named after another time than the one of `window`, as listing a bucket does.
     pub(super) fn keep_what_may_lie_in(&mut self, window: Window, match_window_seconds: i64) {
-        let reach = match_window_seconds + LONGEST_RECORD_SECONDS;
-        self.discovery.objects.retain(|object| {
-            let Some(name) = object.name.rsplit('/').next().and_then(ObjectName::parse) else { return true };
-            // The records in it end in these five minutes.
-            let (first, last) = (name.bucket.plus_seconds(-reach), name.bucket.plus_seconds(300 + reach));
-            window.since.is_none_or(|since| last >= since) && window.until.is_none_or(|until| first < until)
-        });
+        self.discovery.objects.retain(|object| may_lie_in(object, window, match_window_seconds));
+    }
+
+    /// What is to be read for a part of the time.
+    pub(super) fn part(&self, window: Window, match_window_seconds: i64) -> Self {
+        let Discovery { objects, passed_over, unreadable } = &self.discovery;
+        let objects = objects.iter().filter(|object| may_lie_in(object, window, match_window_seconds));
+        let discovery = Discovery {
+            objects: objects.cloned().collect(),
+            passed_over: passed_over.clone(),
+            unreadable: unreadable.clone(),
+        };
+        Self {
+            discovery,
+            regions: self.regions.clone(),
+            warnings: self.warnings.clone(),
+            notes: self.notes.clone(),
+            accepted_unread: self.accepted_unread,
+            rejects_unrecorded: self.rejects_unrecorded,
+            losses_unread: self.losses_unread,
+            looked_at: self.looked_at,
+            ..Self::default()
+        }
+    }
+
+    /// First and last of the five minutes that all inputs are named after, and their bytes; `None` when one of them has
+    /// another kind of name or no size.
+    pub(super) fn named_times(&self) -> Option<(Timestamp, Timestamp, u64)> {
+        let objects = &self.discovery.objects;
+        let buckets: Vec<_> =
+            objects.iter().map(|object| Some(name_of_object(object)?.bucket)).collect::<Option<_>>()?;
+        let bytes = objects.iter().map(|object| object.size).sum::<Option<u64>>()?;
+        Some((*buckets.iter().min()?, *buckets.iter().max()?, bytes))
     }
 
     /// Takes over what a location stands for.

@@ -11,7 +11,7 @@ use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
 use polars_arrow::record_batch::RecordBatchT;
 use polars_parquet::write::{
     CompressionOptions, Encoding, FileWriter, KeyValue, RowGroupIterator, StatisticsOptions, Version,
-    WriteOptions, schema_to_metadata_key,
+    WriteOptions,
 };
 
 use super::view::Row;
@@ -44,9 +44,9 @@ pub fn write_parquet(rows: &[&Row], about: &[(&str, String)], out: &mut dyn Writ
             writer.write(group.len() as u64, columns).map_err(io::Error::other)?;
         }
     }
+    // Without the writer's own schema beside them, the columns are what Parquet says of them to every reader.
     let about = about.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
-    let metadata = std::iter::once(schema_to_metadata_key(&schema)).chain(about);
-    writer.end(Some(metadata.collect())).map_err(io::Error::other)?;
+    writer.end(Some(about.collect())).map_err(io::Error::other)?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::report::view;
 use crate::survey::{Cell, Edge, HOUR, OtherFlows, SeenReplies, Sums, SumsKey, Survey, TALKERS_KEPT};
 
 /// Kinds of other rejects that are kept to be held against fixes: scans have no end of them.
-const OTHERS_KEPT: usize = 200_000;
+const OTHERS_KEPT: usize = 500_000;
 
 /// Changes of network ACLs that a report shows.
 const CHANGES_SHOWN: usize = 500;

@@ -149,3 +149,27 @@ fn fixes_of_days_put_together_are_proven_on_all_of_them() {
     assert_eq!(finding["fix"]["of"], 74);
     assert_eq!(sum(list(&report["interfaces"]), "conversations"), 74);
 }
+
+#[test]
+fn what_is_more_than_memory_may_hold_is_read_day_by_day_to_the_same_end() {
+    let incident = Incident::new(3);
+    for range in [&[][..], &["--since", "2026-11-20T05:00:00Z"], &["--until", "2026-11-22T05:00:00Z"]] {
+        let report = |more: &[&str]| {
+            let mut arguments = range.to_vec();
+            arguments.extend(["--format", "json"]);
+            arguments.extend(more);
+            incident.report(&arguments).expect(0, &[]).json()
+        };
+        let (whole, parts) = (report(&[]), report(&["--memory-limit", "20KiB"]));
+        assert!(!whole["notes"].to_string().contains("day by day"), "{}", whole["notes"]);
+        assert!(parts["notes"].to_string().contains("day by day"), "{}", parts["notes"]);
+        assert_eq!(compared(parts), compared(whole), "{range:?}");
+    }
+    // Rows are one for each conversation of the whole time.
+    let rows = |more: &[&str]| {
+        let mut arguments = vec!["--format", "jsonl"];
+        arguments.extend(more);
+        incident.report(&arguments).rows().len()
+    };
+    assert_eq!((rows(&[]), rows(&["--memory-limit", "20KiB"])), (74, 74));
+}

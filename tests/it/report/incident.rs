@@ -46,7 +46,7 @@ impl Incident {
     }
 
     /// The file of ten minutes.
-    fn path(&self, slice: i64) -> PathBuf {
+    fn path(slice: i64) -> PathBuf {
         let end = at(FIRST_DAY + slice * 600 + 599).replace(['-', ':'], "");
         let bucket = format!("{}{}", &end[..12], if &end[12..13] >= "5" { "5Z" } else { "0Z" });
         PathBuf::from(format!("logs/111122223333_vpcflowlogs_eu-west-1_fl-0a_{bucket}_{slice:08x}.log.gz"))
@@ -55,7 +55,7 @@ impl Incident {
     fn write(&self, slice: i64, lines: &str) {
         let header = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end \
                       action log-status\n";
-        self.scratch.file(&self.path(slice).to_string_lossy(), gzip(format!("{header}{lines}")));
+        self.scratch.file(&Self::path(slice).to_string_lossy(), gzip(format!("{header}{lines}")));
     }
 
     /// One more conversation of eni-web at a moment, in a file that is there already.
@@ -78,7 +78,7 @@ impl Incident {
 
     /// The last file ends in the middle.
     pub fn cut_short(&self) {
-        let path = self.scratch.path().join(self.path(self.days * DAY / 600 - 1));
+        let path = self.scratch.path().join(Self::path(self.days * DAY / 600 - 1));
         let content = std::fs::read(&path).expect("a file");
         std::fs::write(&path, &content[..content.len() / 2]).expect("write");
     }
