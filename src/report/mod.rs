@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 mod escape;
+mod html;
 mod json;
 mod markdown;
 mod phrase;
@@ -14,6 +15,7 @@ pub mod view;
 mod wording;
 
 pub use escape::terminal as escape_for_terminal;
+pub use html::write_html;
 pub use json::write_json;
 pub use markdown::write_markdown;
 pub use rows::{write_csv, write_jsonl};
