@@ -30,33 +30,55 @@ use numbering::Numbering;
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// Rows of a table before `+n more`.
-const ROWS: usize = 100;
+/// A page is no larger: it is sent by mail, and opened on a telephone.
+const PAGE_BYTES: usize = 1_000_000;
 /// Findings with a section of their own.
 const SECTIONS: usize = 100;
-/// Bytes that those sections may take together; further findings are in the table only.
-const SECTION_BYTES: usize = 440_000;
 /// Items of a list before `+n more`.
 const LISTED: usize = 10;
 
+/// How much there is room for; what is beyond is counted.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Rows of a table, lines of a list.
+    rows: usize,
+    /// Bytes of the findings' own sections together.
+    section_bytes: usize,
+}
+
 /// Writes the report as a page for a browser.
 pub fn write_html(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut room = Room { rows: 100, section_bytes: 400_000 };
+    let mut page = written(report, room)?;
+    // Names as long as tags may be, hundreds of warnings: with less of everything it fits.
+    while page.len() >= PAGE_BYTES && room.rows > 5 {
+        room = Room { rows: room.rows / 2, section_bytes: room.section_bytes / 2 };
+        page = written(report, room)?;
+    }
+    out.write_all(page.as_bytes())
+}
+
+fn written(report: &Report, room: Room) -> io::Result<String> {
     let wording = Wording::new(&report.diagnosis);
-    let mut page = Page { report, wording, numbering: Numbering::new(&wording) };
+    let mut page = Page { report, wording, room, numbering: Numbering::new(&wording) };
     let (cards, shown) = page.cards();
     page.numbering = page.numbering.with_sections(shown);
     let body = page.body(&cards, shown)?;
     let style = format!("{STYLE}{}", body.rules());
     let mut head = Html::new();
     page.head(&mut head, &policy::policy(&style, SCRIPT));
-    write!(out, "{}<style>{style}</style>\n</head>\n<body>\n", head.markup())?;
-    write!(out, "{}\n<script>{SCRIPT}</script>\n</body>\n</html>\n", body.markup())
+    Ok(format!(
+        "{}<style>{style}</style>\n</head>\n<body>\n{}\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        head.markup(),
+        body.markup()
+    ))
 }
 
 /// What is talked about on the page.
 struct Page<'a> {
     report: &'a Report,
     wording: Wording<'a>,
+    room: Room,
     numbering: Numbering<'a>,
 }
 

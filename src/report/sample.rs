@@ -9,7 +9,7 @@ use super::view::*;
 #[path = "sample/week.rs"]
 mod week;
 
-pub use week::{hostile_report, hostile_text, huge_report, quiet_report, week};
+pub use week::{hostile_report, huge_report, quiet_report, week};
 
 /// 2026-11-20 14:00:00 UTC plus seconds.
 pub fn at(seconds: i64) -> Timestamp {

@@ -4,7 +4,7 @@ use super::super::phrase::{counted, service};
 use super::super::view::{AffectedInterface, Group, Service, Talker};
 use super::markup::{Html, length};
 use super::table::{Cell, Row, Table, figures, unsorted, words};
-use super::{Page, ROWS, Section};
+use super::{Page, Section};
 
 /// Links to findings in one cell.
 const LINKS: usize = 8;
@@ -45,8 +45,8 @@ impl Page<'_> {
             caption: "Interfaces at which replies were rejected",
             columns: &columns,
             filters: vec![],
-            rows: interfaces.iter().take(ROWS).map(row).collect(),
-            left_out: length(interfaces.len().saturating_sub(ROWS)),
+            rows: interfaces.iter().take(self.room.rows).map(row).collect(),
+            left_out: length(interfaces.len().saturating_sub(self.room.rows)),
             left_out_note: ", with fewer conversations each",
         };
         Some(Section {
@@ -83,7 +83,7 @@ impl Page<'_> {
                 Cell::figure(talker.bytes),
             ])
         };
-        let hidden: u64 = talkers.rows.iter().skip(ROWS).map(|talker| talker.conversations).sum();
+        let hidden: u64 = talkers.rows.iter().skip(self.room.rows).map(|talker| talker.conversations).sum();
         let note = format!(
             " with {} together",
             counted(hidden.saturating_add(talkers.left_out_conversations), "conversation")
@@ -93,8 +93,8 @@ impl Page<'_> {
             caption: "Requesters and the services whose replies did not reach them",
             columns: &columns,
             filters: vec![],
-            rows: talkers.rows.iter().take(ROWS).map(row).collect(),
-            left_out: talkers.left_out + length(talkers.rows.len().saturating_sub(ROWS)),
+            rows: talkers.rows.iter().take(self.room.rows).map(row).collect(),
+            left_out: talkers.left_out + length(talkers.rows.len().saturating_sub(self.room.rows)),
             left_out_note: &note,
         };
         Some(Section {
@@ -136,8 +136,8 @@ impl Page<'_> {
             caption: "Rejected replies of each group",
             columns: &columns,
             filters: vec![],
-            rows: groups.rows.iter().take(ROWS).map(row).collect(),
-            left_out: length(groups.rows.len().saturating_sub(ROWS)),
+            rows: groups.rows.iter().take(self.room.rows).map(row).collect(),
+            left_out: length(groups.rows.len().saturating_sub(self.room.rows)),
             left_out_note: ", with fewer conversations each",
         };
         Some(Section {

@@ -5,7 +5,7 @@ use super::super::view::{Candidate, Change, Example, Finding, FlowSummary};
 use super::super::wording::{doubt, effect, flow, impact, rules, scope, subject};
 use super::findings::badge;
 use super::markup::{Html, number};
-use super::{Page, SECTION_BYTES, SECTIONS, capital, listed};
+use super::{Page, SECTIONS, capital, listed};
 
 /// Rules in a finding's table.
 const RULES: usize = 40;
@@ -18,7 +18,7 @@ impl Page<'_> {
         let mut html = Html::new();
         for (at, finding) in self.numbering.findings.iter().enumerate() {
             let card = self.card(at + 1, finding);
-            if at >= SECTIONS || html.len() + card.len() > SECTION_BYTES {
+            if at >= SECTIONS || html.len() + card.len() > self.room.section_bytes {
                 return (html, at);
             }
             html.put(&card);
@@ -103,7 +103,7 @@ impl Page<'_> {
             html
         };
         if let Some(change) = &finding.change {
-            item("Changed by", self.change(finding, change));
+            item("Changed by", Self::change(finding, change));
         } else if finding.cause.starts_with("nacl_") {
             let none = self.report.diagnosis.network_config.history == "none";
             item(
@@ -116,12 +116,12 @@ impl Page<'_> {
             );
         }
         if let Some(change) = &finding.restored {
-            item("Restored by", self.change(finding, change));
+            item("Restored by", Self::change(finding, change));
         }
         item("Onset", said(&self.wording.onset(finding).unwrap_or_default()));
         let seen = self.wording.calendar;
-        item("First rejected", said(&seen.moment(finding.first_seen)));
-        item("Last rejected", said(&seen.moment(finding.last_seen)));
+        let (first, last) = (seen.moment(finding.first_seen), seen.moment(finding.last_seen));
+        item("Rejected", said(&format!("first {first}, last {last}")));
         if !finding.interface_ids.is_empty() {
             item("Interfaces", self.all_named(&finding.interface_ids));
         }
@@ -160,8 +160,13 @@ impl Page<'_> {
     }
 
     /// Who, from where, when; the call; what was there before and afterwards.
-    pub(super) fn change(&self, finding: &Finding, change: &Change) -> Html {
+    pub(super) fn change(finding: &Finding, change: &Change) -> Html {
         let mut html = Html::new();
+        Self::call(&mut html, finding, change);
+        html
+    }
+
+    fn call(html: &mut Html, finding: &Finding, change: &Change) {
         html.within("p", &[], |html| {
             html.element("strong", &[], change.actor.as_deref().unwrap_or("somebody unknown"));
             if let Some(source) = &change.source_ip {
@@ -184,14 +189,17 @@ impl Page<'_> {
                 html.text(&format!(" {number}"));
             }
         });
-        let before = if change.before_is_unknown { Some("not known") } else { change.before.as_deref() };
         html.raw("<ul class=\"diff\">");
-        for (class, word, rule) in [("gone", "before", before), ("now", "after", change.after.as_deref())] {
-            html.open("li", &[("class", class)]).element("span", &[], word).raw(" ");
-            html.element("code", &[], rule.unwrap_or("nothing")).raw("</li>");
-        }
+        match &change.before {
+            _ if change.before_is_unknown => html.raw("<li><span>before</span> not known</li>"),
+            Some(rule) => side(html, "gone", "before", rule),
+            None => html.raw("<li><span>before</span> nothing</li>"),
+        };
+        match &change.after {
+            Some(rule) => side(html, "now", "after", rule),
+            None => html.raw("<li><span>after</span> nothing</li>"),
+        };
         html.raw("</ul>");
-        html
     }
 
     fn rules(&self, html: &mut Html, at: usize, finding: &Finding) {
@@ -280,6 +288,11 @@ impl Page<'_> {
         };
         html.element("td", &[], &when).raw("</tr>");
     }
+}
+
+fn side<'a>(html: &'a mut Html, class: &str, word: &str, rule: &str) -> &'a mut Html {
+    html.open("li", &[("class", class)]).element("span", &[], word).raw(" ");
+    html.element("code", &[], rule).raw("</li>")
 }
 
 /// A small table in a frame of its own.

@@ -4,7 +4,7 @@ use super::super::view::NaclChange;
 use super::chart;
 use super::markup::{Html, length};
 use super::table::{Cell, Row, Table, figures, unsorted, words};
-use super::{LISTED, Page, ROWS, Section};
+use super::{LISTED, Page, Section};
 
 impl Page<'_> {
     /// Nothing where no history was given; that there was no change, where there was none.
@@ -45,7 +45,7 @@ impl Page<'_> {
         // Those that explain a finding are not left out.
         let (matter, rest): (Vec<_>, Vec<_>) =
             changes.iter().partition(|change| !change.began.is_empty() || !change.ended.is_empty());
-        let mut shown: Vec<&NaclChange> = matter.into_iter().chain(rest).take(ROWS).collect();
+        let mut shown: Vec<&NaclChange> = matter.into_iter().chain(rest).take(self.room.rows).collect();
         shown.sort_by_key(|change| change.time);
         let row = |change: &&NaclChange| {
             let letter = slots.as_ref().and_then(|slots| chart::letter(slots, &marks, change.time));
@@ -62,7 +62,7 @@ impl Page<'_> {
             let source = change.source_ip.as_deref().unwrap_or_default();
             Row::from(vec![
                 Cell::text(&letter.map(String::from).unwrap_or_default()),
-                Cell::text(&change.time.strftime("%F %T")),
+                Cell::moment(&change.time.strftime("%F %T")),
                 Cell::text(change.actor.as_deref().unwrap_or("unknown")),
                 Cell::html(Html::of("code", &[], source), source),
                 Cell::html(Html::of("code", &[], &change.event), &change.event),
@@ -78,7 +78,7 @@ impl Page<'_> {
             columns: &columns,
             filters: vec![],
             rows: shown.iter().map(row).collect(),
-            left_out: length(changes.len().saturating_sub(ROWS)),
+            left_out: length(changes.len().saturating_sub(self.room.rows)),
             left_out_note: ", with which no finding shown began or ended",
         }
         .html()

@@ -24,7 +24,7 @@ const WIDEST_SLOT: u32 = 120;
 /// Slots beyond which hours are put together.
 const MOST_SLOTS: usize = 240;
 /// Room on the left, for what the rows or the lines stand for.
-const LEFT: u32 = 200;
+const LEFT: u32 = 280;
 /// Room on the right, for half of a label.
 const RIGHT: u32 = 50;
 /// Room at the bottom, for the times.

@@ -5,7 +5,7 @@ use super::findings::{badge, cause};
 use super::glance::compared_in_short;
 use super::markup::{Html, length, number};
 use super::table::{Cell, Filter, Row, Table, figures, words};
-use super::{Page, ROWS, Section, capital};
+use super::{Page, Section, capital};
 
 const STATUSES: [&str; 5] = ["new", "worse", "unchanged", "better", "resolved"];
 
@@ -13,10 +13,10 @@ impl Page<'_> {
     pub(super) fn comparison(&self) -> Option<Section> {
         let comparison = self.report.comparison.as_ref()?;
         let mut content = Html::new();
-        content.sentence("p", &[("class", "summary")], &capital(&compared_in_short(comparison)));
         let total = &comparison.total;
         let mut about = format!(
-            "{} conversations without a reply, {} before; {} rejected packets, {} before.",
+            "{} {} conversations without a reply, {} before; {} rejected packets, {} before.",
+            capital(&compared_in_short(comparison)),
             number(total.conversations),
             number(total.conversations_before),
             number(total.packets),
@@ -90,8 +90,8 @@ impl Page<'_> {
             caption: "Findings of both times",
             columns: &columns,
             filters: vec![Filter { name: "became", legend: "Status", options }],
-            rows: findings.iter().take(ROWS).map(row).collect(),
-            left_out: length(findings.len().saturating_sub(ROWS)),
+            rows: findings.iter().take(self.room.rows).map(row).collect(),
+            left_out: length(findings.len().saturating_sub(self.room.rows)),
             left_out_note: "",
         }
         .html()

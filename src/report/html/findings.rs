@@ -4,7 +4,7 @@ use super::super::view::Finding;
 use super::super::wording::{effect, subject};
 use super::markup::{Html, length};
 use super::table::{Cell, Filter, Row, Table, figures, words};
-use super::{Page, ROWS, Section};
+use super::{Page, Section};
 
 /// Network ACLs that can be chosen one by one.
 const ACLS: usize = 8;
@@ -60,12 +60,10 @@ impl Page<'_> {
         let mut columns = vec![
             figures("#"),
             words("Network ACL"),
-            words("Rule"),
-            words("What it does"),
+            words("Rule, and what it does"),
             figures("Conversations"),
             figures("Packets"),
-            words("First seen"),
-            words("Last seen"),
+            words("First and last seen"),
             words("Confidence"),
         ];
         if compared {
@@ -91,8 +89,8 @@ impl Page<'_> {
             caption: "All findings",
             columns: &columns,
             filters,
-            rows: self.numbering.findings.iter().enumerate().take(2 * ROWS).map(row).collect(),
-            left_out: length(self.numbering.findings.len().saturating_sub(2 * ROWS)),
+            rows: self.numbering.findings.iter().enumerate().take(2 * self.room.rows).map(row).collect(),
+            left_out: length(self.numbering.findings.len().saturating_sub(2 * self.room.rows)),
             left_out_note: ", with fewer conversations each",
         }
         .html()
@@ -102,25 +100,28 @@ impl Page<'_> {
         let calendar = self.wording.calendar;
         let acl = finding.network_acl_id.as_deref();
         let rule = subject(finding);
-        let mut shown = Html::of("code", &[], &rule.rule);
+        let is_rule = matches!(finding.cause, "nacl_default" | "nacl_rule");
+        let mut shown = Html::of(if is_rule { "code" } else { "span" }, &[], &rule.rule);
         for more in rule.direction.iter().chain(&rule.note) {
             shown.raw(" ").text(more);
         }
-        let mut last = Html::new();
-        last.text(&calendar.moment(finding.last_seen));
-        if finding.ongoing {
-            last.raw(" ").put(&badge("ongoing"));
-        }
+        shown.element("div", &[("class", "quiet")], &effect(finding));
+        let (first, last) = (calendar.moment(finding.first_seen), calendar.moment(finding.last_seen));
+        let mut seen = Html::of("div", &[("class", "moment")], &first);
+        seen.within("div", &[("class", "moment")], |seen| {
+            seen.text(&last);
+            if finding.ongoing {
+                seen.raw(" ").put(&badge("ongoing"));
+            }
+        });
         vec![
             // In the order of the numbers, not the largest first.
             Cell::ranked(self.numbering.link(&finding.id), u64::MAX - length(number)),
             acl.map_or_else(|| Cell::text("none"), |acl| Cell::html(self.named(acl), &self.sort_key(acl))),
             Cell::html(shown, &rule.rule),
-            Cell::text(&effect(finding)),
             Cell::figure(finding.conversations),
             Cell::figure(finding.packets),
-            Cell::text(&calendar.moment(finding.first_seen)),
-            Cell::html(last, &calendar.moment(finding.last_seen)),
+            Cell::html(seen, &first),
             Cell::html(badge(finding.confidence), finding.confidence),
         ]
     }

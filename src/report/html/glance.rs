@@ -81,7 +81,7 @@ impl Page<'_> {
 
     fn who(&self, html: &mut Html, finding: &Finding) {
         if let Some(change) = &finding.change {
-            html.put(&self.change(finding, change));
+            html.put(&Self::change(finding, change));
             return;
         }
         let unknown = match self.report.diagnosis.network_config.history {

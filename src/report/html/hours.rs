@@ -51,7 +51,7 @@ impl Page<'_> {
             slots.unit()
         );
         content.sentence("p", &[("class", "about")], &about);
-        content.put(&drawn.html("bars", &title, &description(&slots, &series)));
+        content.put(&drawn.html("bars-picture", &title, &description(&slots, &series)));
         content.put(&legend(&series, !marks.is_empty()));
         content.put(&figures("bars-figures", &title, &slots, &series));
         Ok(Some(Section {
@@ -121,7 +121,7 @@ impl Page<'_> {
         let title = format!("Rejected packets per {}, by rule", slots.unit());
         let mut content = Html::new();
         content.sentence("p", &[("class", "about")], "The darker, the more packets a rule rejected.");
-        content.put(&drawn.html("heat", &title, &description(&slots, &series)));
+        content.put(&drawn.html("heat-picture", &title, &description(&slots, &series)));
         content.put(&scale(&rows, &slots.unit()));
         let hidden = self.numbering.findings.len().saturating_sub(HEAT_ROWS);
         if hidden > 0 {

@@ -69,9 +69,17 @@ impl Html {
         self
     }
 
-    /// A sentence, in which a number that is written in groups does not break between lines.
+    /// A sentence, in which neither a number that is written in groups nor a date breaks between lines.
     pub(super) fn prose(&mut self, text: &str) -> &mut Self {
-        self.text(&unbroken(text))
+        let text = unbroken(text);
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find('-').and_then(|hyphen| date_before(rest, hyphen)) {
+            let (before, date) = rest.split_at(at);
+            let (date, after) = date.split_at(date_length(date));
+            self.text(before).element("span", &[("class", "moment")], date);
+            rest = after;
+        }
+        self.text(rest)
     }
 
     /// The opening tag.
@@ -157,6 +165,28 @@ fn unbroken(text: &str) -> String {
     joined.collect()
 }
 
+/// Where the first date `2026-11-20` from the hyphen on begins.
+fn date_before(text: &str, hyphen: usize) -> Option<usize> {
+    let is_date = |at: usize| text.get(at..at + 10).is_some_and(|date| fits(date, "0000-00-00"));
+    let hyphens = text[hyphen..].match_indices('-').map(|(at, _)| hyphen + at);
+    hyphens.filter_map(|hyphen| hyphen.checked_sub(4)).find(|at| is_date(*at))
+}
+
+/// Length of a date, and of the time of day behind it.
+fn date_length(text: &str) -> usize {
+    let shapes = [(19, "0000-00-00 00:00:00"), (16, "0000-00-00 00:00")];
+    let found =
+        shapes.iter().find(|(length, shape)| text.get(..*length).is_some_and(|text| fits(text, shape)));
+    found.map_or(10, |(length, _)| *length)
+}
+
+/// Whether it has digits where the shape has zeros, and is the same elsewhere.
+fn fits(text: &str, shape: &str) -> bool {
+    text.bytes()
+        .zip(shape.bytes())
+        .all(|(one, other)| if other == b'0' { one.is_ascii_digit() } else { one == other })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +198,15 @@ mod tests {
             html.text("<b>\u{202e}").raw("<br>");
         });
         assert_eq!(html.markup(), "<p title=\"a&quot;&gt;&lt;i&gt;\">&lt;b&gt;\\u{202e}<br></p>");
+    }
+
+    #[test]
+    fn dates_stay_together() {
+        let mut html = Html::new();
+        html.prose("a-b since 2026-11-18 14:02:14, still – 2026-11-19, é-x");
+        let span = |date| format!("<span class=\"moment\">{date}</span>");
+        let (one, other) = (span("2026-11-18 14:02:14"), span("2026-11-19"));
+        assert_eq!(html.markup(), format!("a-b since {one}, still – {other}, é-x"));
     }
 
     #[test]

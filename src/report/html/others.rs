@@ -5,7 +5,7 @@ use super::super::view::{Finding, NoReplyGroup, OtherReject};
 use super::super::wording::{other_cause, other_kind, silent_total};
 use super::markup::{Html, length};
 use super::table::{Cell, Filter, Row, Table, figures, words};
-use super::{Page, ROWS, Section};
+use super::{Page, Section};
 
 impl Page<'_> {
     pub(super) fn not_the_acl(&self) -> Option<Section> {
@@ -38,8 +38,8 @@ impl Page<'_> {
             caption: "Rejected replies that the network ACL is not to blame for",
             columns: &columns,
             filters: vec![],
-            rows: findings.iter().take(ROWS).map(row).collect(),
-            left_out: length(findings.len().saturating_sub(ROWS)),
+            rows: findings.iter().take(self.room.rows).map(row).collect(),
+            left_out: length(findings.len().saturating_sub(self.room.rows)),
             left_out_note: "",
         };
         Some(Section {
@@ -111,8 +111,8 @@ impl Page<'_> {
                 legend: "Rejected by",
                 options: REJECTERS.map(str::to_owned).to_vec(),
             }],
-            rows: others.iter().take(ROWS).map(row).collect(),
-            left_out: length(others.len().saturating_sub(ROWS)),
+            rows: others.iter().take(self.room.rows).map(row).collect(),
+            left_out: length(others.len().saturating_sub(self.room.rows)),
             left_out_note: ", with fewer records each",
         }
         .html()
@@ -125,7 +125,8 @@ impl Page<'_> {
             (Some(silent), _) if !silent.groups.is_empty() => {
                 let about = format!("{}. They are not among the rejected replies.", silent_total(silent));
                 content.sentence("p", &[("class", "about")], &about);
-                let left_out = silent.groups_left_out + length(silent.groups.len().saturating_sub(ROWS));
+                let left_out =
+                    silent.groups_left_out + length(silent.groups.len().saturating_sub(self.room.rows));
                 content.put(&self.silent(&silent.groups, left_out));
                 content.put(&not_counted(silent));
             }
@@ -167,7 +168,7 @@ impl Page<'_> {
             caption: "Requests that went out and got no answer",
             columns: &columns,
             filters: vec![],
-            rows: groups.iter().take(ROWS).map(row).collect(),
+            rows: groups.iter().take(self.room.rows).map(row).collect(),
             left_out,
             left_out_note: ", with fewer conversations each",
         }

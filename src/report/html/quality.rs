@@ -5,12 +5,10 @@ use super::super::view::{InputSummary, InterfaceCoverage};
 use super::card::frame;
 use super::markup::{Html, length, number};
 use super::table::{Cell, Row, Table, figures, unsorted, words};
-use super::{Page, ROWS, Section};
+use super::{Page, Section};
 
 /// Gaps in one cell.
 const GAPS: usize = 5;
-/// Inputs, warnings and notes that are listed.
-const LINES: usize = 100;
 
 impl Page<'_> {
     pub(super) fn quality(&self) -> Section {
@@ -28,7 +26,7 @@ impl Page<'_> {
         let warnings = &self.report.diagnosis.warnings;
         if !warnings.is_empty() {
             html.element("h3", &[], "Warnings");
-            list(html, warnings.iter().map(String::as_str), warnings.len());
+            self.list(html, warnings.iter().map(String::as_str), warnings.len());
         }
     }
 
@@ -39,16 +37,16 @@ impl Page<'_> {
         }
         html.element("h3", &[], "Inputs that could not be read to the end");
         frame(html, "Incomplete inputs", &["Input", "What went wrong"], |html| {
-            for one in incomplete.iter().take(LINES) {
+            for one in incomplete.iter().take(self.room.rows) {
                 html.raw("<tr><td>").element("code", &[], &one.source).raw("</td>");
                 html.element("td", &[], &one.error).raw("</tr>");
             }
         });
-        if incomplete.len() > LINES {
+        if incomplete.len() > self.room.rows {
             html.element(
                 "p",
                 &[("class", "more")],
-                &format!("+{} more", number(length(incomplete.len() - LINES))),
+                &format!("+{} more", number(length(incomplete.len() - self.room.rows))),
             );
         }
     }
@@ -106,9 +104,9 @@ impl Page<'_> {
             caption: "Interfaces with gaps or lost records, the longest gaps first",
             columns: &columns,
             filters: vec![],
-            rows: interfaces.iter().take(ROWS).map(row).collect(),
+            rows: interfaces.iter().take(self.room.rows).map(row).collect(),
             left_out: self.report.coverage.interfaces_left_out
-                + length(interfaces.len().saturating_sub(ROWS)),
+                + length(interfaces.len().saturating_sub(self.room.rows)),
             left_out_note: ", with shorter gaps each",
         }
         .html()
@@ -121,14 +119,15 @@ impl Page<'_> {
         }
         html.element("h3", &[], "Lines that are no record");
         frame(html, "Examples of malformed lines", &["Where", "Field", "Value", "What is wrong"], |html| {
-            for example in input.malformed_examples.iter().take(LINES) {
+            for example in input.malformed_examples.iter().take(self.room.rows) {
                 html.raw("<tr><td>").element("code", &[], &format!("{}:{}", example.source, example.line));
                 html.raw("</td><td>").element("code", &[], &example.field);
                 html.raw("</td>").put(&Html::of("td", &[], &format!("“{}”", example.value)));
                 html.element("td", &[], &example.error).raw("</tr>");
             }
         });
-        let hidden = input.malformed.saturating_sub(length(input.malformed_examples.len().min(LINES)));
+        let hidden =
+            input.malformed.saturating_sub(length(input.malformed_examples.len().min(self.room.rows)));
         if hidden > 0 {
             html.element("p", &[("class", "more")], &format!("+{} more", number(hidden)));
         }
@@ -140,8 +139,19 @@ impl Page<'_> {
             self.report.diagnosis.notes.iter().map(String::as_str).chain(requests.as_deref()).collect();
         if !notes.is_empty() {
             html.element("h3", &[], "How it was read");
-            list(html, notes.iter().copied(), notes.len());
+            self.list(html, notes.iter().copied(), notes.len());
         }
+    }
+
+    fn list<'b>(&self, html: &mut Html, items: impl Iterator<Item = &'b str>, count: usize) {
+        html.raw("<ul>");
+        for item in items.take(self.room.rows) {
+            html.sentence("li", &[], item);
+        }
+        if count > self.room.rows {
+            html.element("li", &[("class", "more")], &format!("+{} more", count - self.room.rows));
+        }
+        html.raw("</ul>");
     }
 }
 
@@ -190,15 +200,4 @@ fn counters(html: &mut Html, input: &InputSummary) {
     for (_, sentence) in unread.into_iter().filter(|(is_so, _)| *is_so) {
         html.element("p", &[("class", "doubt")], sentence);
     }
-}
-
-fn list<'a>(html: &mut Html, items: impl Iterator<Item = &'a str>, count: usize) {
-    html.raw("<ul>");
-    for item in items.take(LINES) {
-        html.sentence("li", &[], item);
-    }
-    if count > LINES {
-        html.element("li", &[("class", "more")], &format!("+{} more", count - LINES));
-    }
-    html.raw("</ul>");
 }

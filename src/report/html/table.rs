@@ -65,6 +65,11 @@ impl Cell {
         Self { html, key: Key::Text(value.to_owned()) }
     }
 
+    /// A moment, in one line.
+    pub(super) fn moment(said: &str) -> Self {
+        Self::html(Html::of("span", &[("class", "moment")], said), said)
+    }
+
     /// Markup, sorted by `key`.
     pub(super) fn html(html: Html, key: &str) -> Self {
         Self { html, key: Key::Text(key.to_owned()) }

@@ -101,7 +101,7 @@ fn findings() -> (Vec<Finding>, Vec<HourlyFinding>) {
     let mut late = late_packets();
     let mut unknown = undetermined();
     hourly.push(hours_of(&mut late, 0, HOURS, 6, 4));
-    hourly.push(hours_of(&mut unknown, 90, 99, 2, 5));
+    hourly.push(hours_of(&mut unknown, 90, 99, 40, 5));
     (vec![first, second, third, late, unknown], hourly)
 }
 
@@ -312,7 +312,7 @@ pub fn quiet_report() -> Report {
 }
 
 /// What ends a script, a comment, a CDATA section, an attribute, and a formula, besides [`HOSTILE`].
-pub fn hostile_text() -> String {
+fn hostile_text() -> String {
     format!(
         "=cmd()\"' onload=x --> ]]> </style></script></title><img src=http://e/ onerror=alert(2)>{HOSTILE}"
     )

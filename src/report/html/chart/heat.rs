@@ -11,8 +11,6 @@ use super::{BAND, BOTTOM, Drawn, LEFT, LINE, MARK, Mark, RIGHT, Slots, TEXT, TOP
 const LEVELS: u8 = 5;
 /// Height of a row.
 const ROW: u32 = 48;
-/// More room on the left than beside bars.
-const NAMES: u32 = LEFT + 60;
 
 /// What to draw.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 /// Draws it.
 pub(in super::super) fn heat(what: &Heat<'_>) -> io::Result<Drawn> {
     let rows = u32::try_from(what.rows.len()).unwrap_or(1);
-    let size = (NAMES + what.slots.width() + RIGHT, TOP + rows * ROW + BOTTOM);
+    let size = (LEFT + what.slots.width() + RIGHT, TOP + rows * ROW + BOTTOM);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -49,7 +47,7 @@ fn draw(
     let mut chart = ChartBuilder::on(area)
         .margin_top(TOP)
         .margin_right(RIGHT)
-        .set_label_area_size(LabelAreaPosition::Left, NAMES)
+        .set_label_area_size(LabelAreaPosition::Left, LEFT)
         .set_label_area_size(LabelAreaPosition::Bottom, BOTTOM)
         .build_cartesian_2d(
             (0..slots.count()).with_key_points(ticks.iter().map(|(slot, _)| *slot).collect()),
