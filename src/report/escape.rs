@@ -1,6 +1,6 @@
 //! Makes foreign text harmless: what a log or a snapshot says may be shown, but never run or rendered.
 //!
-//! Owns which characters are dangerous on a terminal, in Markdown, in JSON on a terminal and in a spreadsheet.
+//! Owns which characters are dangerous on a terminal, in Markdown, in HTML, in JSON on a terminal and in a spreadsheet.
 //! Refuses to know where a text comes from.
 
 use std::borrow::Cow;
@@ -64,6 +64,24 @@ pub fn markdown_code(text: &str) -> String {
     } else {
         markdown(text)
     }
+}
+
+/// Text inside an HTML element or a quoted attribute: neither markup nor a reference, and what would hide or reorder
+/// its neighbours is visible.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in terminal(text).chars() {
+        match c {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            _ => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A text cell for CSV: a leading apostrophe keeps a spreadsheet from running it as a formula (OWASP, "CSV
@@ -203,6 +221,13 @@ mod tests {
     fn a_code_span_cannot_be_left() {
         assert_eq!(markdown_code("* ALL ALL 0.0.0.0/0 DENY"), "`* ALL ALL 0.0.0.0/0 DENY`");
         assert_eq!(markdown_code("acl`|<b>"), "acl\\`\\|&lt;b&gt;");
+    }
+
+    #[test]
+    fn html_text_is_neither_markup_nor_the_end_of_an_attribute() {
+        assert_eq!(html("<b>\"a\" & 'b'</b>"), "&lt;b&gt;&quot;a&quot; &amp; &#39;b&#39;&lt;/b&gt;");
+        assert_eq!(html("x -->\u{202e}]]>\n"), "x --&gt;\\u{202e}]]&gt;\\n");
+        assert_eq!(html("Zürich 東京 · →"), "Zürich 東京 · →");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 mod compared;
 mod escape;
+mod html;
 mod json;
 mod markdown;
 mod parquet;
@@ -16,6 +17,7 @@ pub mod view;
 mod wording;
 
 pub use escape::terminal as escape_for_terminal;
+pub use html::write_html;
 pub use json::write_json;
 pub use markdown::{write_markdown, write_report_markdown};
 pub use parquet::write_parquet;

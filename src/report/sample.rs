@@ -6,6 +6,11 @@ use crate::net::{Direction, Timestamp};
 
 use super::view::*;
 
+#[path = "sample/week.rs"]
+mod week;
+
+pub use week::{hostile_report, huge_report, quiet_report, week};
+
 /// 2026-11-20 14:00:00 UTC plus seconds.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp(1_795_183_200).plus_seconds(seconds)
