@@ -86,8 +86,3 @@ pub fn write_report(
         Format::Jsonl | Format::Csv => write(&report.diagnosis, format, style, out),
     }
 }
-
-/// Placeholder until the page is there.
-pub fn write_html(report: &view::Report, out: &mut dyn Write) -> io::Result<()> {
-    json::write_report_json(report, out)
-}

@@ -238,6 +238,7 @@ fn coverage() -> Coverage {
         skip_data_seconds: skip_data * 60,
     };
     Coverage {
+        unknown: None,
         resolution_seconds: 600,
         start: hour(0),
         end: hour(168),
