@@ -5,7 +5,7 @@
 //! ```text
 //!  source ──bytes──▶ decode ──lines──▶ record ──FlowRecord──▶ correlate ──Conversation──▶ attribute ──Finding──▶ report
 //! (files, stdin)   (gzip, Parquet,    (format,               (requests ↔               (nacl::evaluate        (text, json,
-//!                   bounded lines)     parse)                 rejected replies)         on the subnet's ACL)   jsonl, csv, md)
+//!                   bounded lines)     parse)                 rejected replies)         on the subnet's ACL)   jsonl, csv, md, html)
 //!
 //!                                      network (snapshot: interfaces, subnets, names) ──▶ nacl (model, evaluate)
 //! ```

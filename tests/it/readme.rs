@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{Scratch, repository};
+use crate::run::{Scratch, flowcheck, repository, sample};
 
 /// How the README may call the program, beside `cargo run … --`; the built binary stands in for all of them.
 const PROGRAM: [&str; 2] = ["./target/release/flowcheck", "flowcheck"];
@@ -31,6 +31,41 @@ fn every_command_ends_as_it_says() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_answer_shown_is_the_answer() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
+    let (_, rest) = readme.split_once("The answer begins:").expect("the first answer");
+    let shown = rest.split("```").nth(1).and_then(|block| block.strip_prefix("text\n")).expect("a block");
+    let history = "sample-logs/allow-all-removed/cloudtrail";
+    let [logs, option, snapshot] = sample("allow-all-removed");
+    let answer = flowcheck(&[logs.as_str(), &option, &snapshot, "--history", history]);
+    assert!(answer.stdout.starts_with(shown), "shown:\n{shown}\nis:\n{answer}");
+}
+
+/// The options in docs/scheduled are ones that there are: with `--help` behind them, nothing is read.
+#[test]
+fn the_schedules_call_the_program_as_it_can_be_called() {
+    let folder = repository().join("docs/scheduled");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).expect("docs/scheduled") {
+        let path = entry.expect("an entry").path();
+        for line in std::fs::read_to_string(&path).expect("text").lines() {
+            let Some((_, call)) = line.split_once("flowcheck report ") else { continue };
+            let mut arguments = vec!["report"];
+            arguments.extend(call.trim_end_matches('\'').split_whitespace());
+            arguments.push("--help");
+            let ended = flowcheck(&arguments);
+            assert!(
+                ended.expect(0, &[]).stdout.contains("Usage: flowcheck report"),
+                "{}: {ended}",
+                path.display()
+            );
+            found += 1;
+        }
+    }
+    assert_eq!(found, 2, "the service and the workflow");
 }
 
 #[derive(Debug, PartialEq, Eq)]
