@@ -11,7 +11,7 @@ mod parquet;
 mod phrase;
 mod rows;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod text;
 pub mod view;
 mod wording;

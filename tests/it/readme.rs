@@ -53,6 +53,8 @@ fn the_schedules_call_the_program_as_it_can_be_called() {
         let path = entry.expect("an entry").path();
         for line in std::fs::read_to_string(&path).expect("text").lines() {
             let Some((_, call)) = line.split_once("flowcheck report ") else { continue };
+            // What the shell puts in the name of a file.
+            let call = call.replace("$$(date -u +%%F)", "day");
             let mut arguments = vec!["report"];
             arguments.extend(call.trim_end_matches('\'').split_whitespace());
             arguments.push("--help");
