@@ -363,7 +363,8 @@ pub struct Change {
     pub before: Option<String>,
     /// What was there afterwards.
     pub after: Option<String>,
-    /// The entry was there before, and the history does not say what it held.
+    /// The entry was there before, and the history does not say what it held; only there where it is so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub before_is_unknown: bool,
 }
 
@@ -462,6 +463,7 @@ pub struct OtherReject {
     #[serde(deserialize_with = "word::known")]
     pub kind: Word,
     /// Which fact is missing, or what is left; for people, who see the rest from the other members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Why they are no replies, and the reason, in a sentence.
     pub detail: Option<String>,
