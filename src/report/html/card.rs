@@ -44,9 +44,9 @@ impl Page<'_> {
             });
             self.summary(html, finding);
             self.particulars(html, finding);
-            self.rules(html, at, finding);
+            Self::rules(html, at, finding);
             self.candidates(html, finding);
-            self.fix(html, at, finding);
+            Self::fix(html, at, finding);
             self.examples(html, finding);
         });
         html.raw("\n");
@@ -202,7 +202,7 @@ impl Page<'_> {
         html.raw("</ul>");
     }
 
-    fn rules(&self, html: &mut Html, at: usize, finding: &Finding) {
+    fn rules(html: &mut Html, at: usize, finding: &Finding) {
         let rows = rules(finding, false);
         if rows.is_empty() {
             return;

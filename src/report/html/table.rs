@@ -5,6 +5,7 @@
 //! button says which of them is the row's `order`. Refuses to know what the rows are about.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use super::markup::{Html, number};
 
@@ -239,7 +240,8 @@ impl Table<'_> {
             let id = self.id;
             html.rule(&format!("#{id}-box:has(#{group}-{at}:checked) tbody tr{{order:var(--by{at})}}"));
             for (rank, row) in self.ranked_by(at).into_iter().enumerate() {
-                ranks[row].push_str(&format!("--by{at}:{rank};"));
+                // Writing to a `String` cannot fail.
+                let _ = write!(ranks[row], "--by{at}:{rank};");
             }
         }
         html.close("fieldset");
