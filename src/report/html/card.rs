@@ -299,7 +299,7 @@ fn side<'a>(html: &'a mut Html, class: &str, word: &str, rule: &str) -> &'a mut 
 pub(super) fn frame(html: &mut Html, caption: &str, heads: &[&str], rows: impl FnOnce(&mut Html)) {
     let label = format!("{caption}, scrollable");
     let attributes =
-        [("class", "scroll"), ("role", "region"), ("aria-label", label.as_str()), ("tabindex", "0")];
+        [("class", "scroll"), ("role", "group"), ("aria-label", label.as_str()), ("tabindex", "0")];
     html.within("div", &attributes, |html| {
         html.raw("<table>").sentence("caption", &[], caption).raw("<thead><tr>");
         for head in heads {

@@ -61,7 +61,7 @@ impl Drawn {
         let label = format!("{title}, scrollable");
         let scroll = [
             ("class", "scroll picture"),
-            ("role", "region"),
+            ("role", "group"),
             ("aria-label", label.as_str()),
             ("tabindex", "0"),
         ];
