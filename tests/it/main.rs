@@ -14,6 +14,7 @@ mod live_s3;
 mod logs_stub;
 mod network;
 mod overflow;
+mod page;
 mod parquet;
 mod permissions;
 mod progress;
@@ -28,3 +29,6 @@ mod scenarios;
 mod servers;
 mod structure;
 mod stub;
+
+// The fixtures of the unit tests, which `page` shares, know it by this name.
+use flowcheck::net;

@@ -44,9 +44,9 @@ impl Page<'_> {
             });
             self.summary(html, finding);
             self.particulars(html, finding);
-            self.rules(html, at, finding);
+            Self::rules(html, at, finding);
             self.candidates(html, finding);
-            self.fix(html, at, finding);
+            Self::fix(html, at, finding);
             self.examples(html, finding);
         });
         html.raw("\n");
@@ -202,7 +202,7 @@ impl Page<'_> {
         html.raw("</ul>");
     }
 
-    fn rules(&self, html: &mut Html, at: usize, finding: &Finding) {
+    fn rules(html: &mut Html, at: usize, finding: &Finding) {
         let rows = rules(finding, false);
         if rows.is_empty() {
             return;
@@ -299,7 +299,7 @@ fn side<'a>(html: &'a mut Html, class: &str, word: &str, rule: &str) -> &'a mut 
 pub(super) fn frame(html: &mut Html, caption: &str, heads: &[&str], rows: impl FnOnce(&mut Html)) {
     let label = format!("{caption}, scrollable");
     let attributes =
-        [("class", "scroll"), ("role", "region"), ("aria-label", label.as_str()), ("tabindex", "0")];
+        [("class", "scroll"), ("role", "group"), ("aria-label", label.as_str()), ("tabindex", "0")];
     html.within("div", &attributes, |html| {
         html.raw("<table>").sentence("caption", &[], caption).raw("<thead><tr>");
         for head in heads {

@@ -6,6 +6,7 @@
 mod bars;
 mod heat;
 
+use std::fmt::Write as _;
 use std::io;
 
 use plotters::prelude::{IntoFont, RGBColor, TextStyle};
@@ -60,7 +61,7 @@ impl Drawn {
         let label = format!("{title}, scrollable");
         let scroll = [
             ("class", "scroll picture"),
-            ("role", "region"),
+            ("role", "group"),
             ("aria-label", label.as_str()),
             ("tabindex", "0"),
         ];
@@ -99,7 +100,8 @@ fn classes(svg: &str, attribute: &str, prefix: char) -> String {
         let (colour, rest) = part.split_at_checked(6).unwrap_or((part, ""));
         let byte = |at: usize| colour.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         let (family, member) = (byte(0).unwrap_or_default(), byte(4).unwrap_or_default());
-        shown.push_str(&format!("class=\"{prefix}{family}-{member}{rest}"));
+        // Writing to a `String` cannot fail.
+        let _ = write!(shown, "class=\"{prefix}{family}-{member}{rest}");
     }
     shown
 }

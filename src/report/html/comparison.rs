@@ -24,10 +24,10 @@ impl Page<'_> {
         );
         let ends = [comparison.start, comparison.end].map(|end| end.map(|end| end.strftime("%F %H:%M")));
         if let [Some(start), Some(end)] = ends {
-            about.push_str(&format!(" The earlier time is {start} – {end} UTC."));
+            about = format!("{about} The earlier time is {start} – {end} UTC.");
         }
         if let Some(file) = &comparison.file {
-            about.push_str(&format!(" Baseline: {file}."));
+            about = format!("{about} Baseline: {file}.");
         }
         content.sentence("p", &[("class", "about")], &about);
         if !comparison.complete {

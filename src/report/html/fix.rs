@@ -13,7 +13,7 @@ const ENTRIES: usize = 20;
 
 impl Page<'_> {
     /// Nothing where no ACL that is known is to blame.
-    pub(super) fn fix(&self, html: &mut Html, at: usize, finding: &Finding) {
+    pub(super) fn fix(html: &mut Html, at: usize, finding: &Finding) {
         let Some(fix) = &finding.fix else { return };
         html.within("div", &[("class", "fix"), ("id", &format!("finding-{at}-fix"))], |html| {
             html.element("h4", &[], "Fix");

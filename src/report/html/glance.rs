@@ -56,14 +56,14 @@ impl Page<'_> {
             html.sentence("p", &[("class", "lead")], lead.trim_end());
         }
         html.open("dl", &[("class", "answer")]);
-        self.answer(html, "Since when", |html| {
+        Self::answer(html, "Since when", |html| {
             html.prose(
                 &self.wording.onset(first).map_or_else(|| self.wording.when(first), |onset| capital(&onset)),
             );
         });
-        self.answer(html, "Who changed it", |html| self.who(html, first));
-        self.answer(html, "What to do", |html| Self::what_to_do(html, first));
-        self.answer(html, "Who is affected", |html| {
+        Self::answer(html, "Who changed it", |html| self.who(html, first));
+        Self::answer(html, "What to do", |html| Self::what_to_do(html, first));
+        Self::answer(html, "Who is affected", |html| {
             html.sentence("p", &[], &scope(first));
             let most = &first.interface_ids[..first.interface_ids.len().min(3)];
             html.put(&listed(most.iter().map(|id| self.named(id)), most.len()));
@@ -75,7 +75,7 @@ impl Page<'_> {
         html.close("dl");
     }
 
-    fn answer(&self, html: &mut Html, question: &str, answer: impl FnOnce(&mut Html)) {
+    fn answer(html: &mut Html, question: &str, answer: impl FnOnce(&mut Html)) {
         html.open("div", &[]).element("dt", &[], question).within("dd", &[], answer).close("div");
     }
 

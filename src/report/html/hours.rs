@@ -203,7 +203,7 @@ fn scale(rows: &[(String, Vec<u64>)], unit: &str) -> Html {
 fn figures(id: &str, title: &str, slots: &Slots, series: &[Series]) -> Html {
     let mut html = Html::new();
     let frame =
-        [("class", "scroll"), ("role", "region"), ("aria-label", "Figures, scrollable"), ("tabindex", "0")];
+        [("class", "scroll"), ("role", "group"), ("aria-label", "Figures, scrollable"), ("tabindex", "0")];
     html.raw("<details class=\"figures-table\"><summary>The same in figures</summary>").open("div", &frame);
     html.open("table", &[("id", id)]).sentence("caption", &[], title).raw("<thead><tr>");
     html.element("th", &[("scope", "col")], &format!("{} beginning at", super::capital(&slots.unit())));

@@ -49,7 +49,7 @@
       button.addEventListener("click", () => sortBy(table, head, at));
       head.append(button);
     });
-    const input = make("input", { type: "search", autocomplete: "off", spellcheck: false });
+    const input = make("input", { type: "search", name: `${table.id}-filter`, autocomplete: "off", spellcheck: false });
     const count = make("span", { role: "status" });
     input.addEventListener("input", () => {
       const shown = filterBy(table, input.value);

@@ -5,6 +5,7 @@
 //! button says which of them is the row's `order`. Refuses to know what the rows are about.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use super::markup::{Html, number};
 
@@ -62,7 +63,7 @@ impl Cell {
     pub(super) fn text(value: &str) -> Self {
         let mut html = Html::new();
         html.text(&uncomputed(value));
-        Self { html, key: Key::Text(value.to_owned()) }
+        Self { html, key: Key::Text(value.to_lowercase()) }
     }
 
     /// A moment, in one line.
@@ -72,7 +73,7 @@ impl Cell {
 
     /// Markup, sorted by `key`.
     pub(super) fn html(html: Html, key: &str) -> Self {
-        Self { html, key: Key::Text(key.to_owned()) }
+        Self { html, key: Key::Text(key.to_lowercase()) }
     }
 
     /// Markup, sorted by a number.
@@ -142,7 +143,7 @@ impl Table<'_> {
             }
             let label = format!("{}, scrollable", self.caption);
             let attributes =
-                [("class", "scroll"), ("role", "region"), ("aria-label", label.as_str()), ("tabindex", "0")];
+                [("class", "scroll"), ("role", "group"), ("aria-label", label.as_str()), ("tabindex", "0")];
             html.within("div", &attributes, |html| self.table(html, sortable));
             if self.left_out > 0 {
                 let more = format!("+{} more{}", number(self.left_out), self.left_out_note);
@@ -239,7 +240,8 @@ impl Table<'_> {
             let id = self.id;
             html.rule(&format!("#{id}-box:has(#{group}-{at}:checked) tbody tr{{order:var(--by{at})}}"));
             for (rank, row) in self.ranked_by(at).into_iter().enumerate() {
-                ranks[row].push_str(&format!("--by{at}:{rank};"));
+                // Writing to a `String` cannot fail.
+                let _ = write!(ranks[row], "--by{at}:{rank};");
             }
         }
         html.close("fieldset");

@@ -72,7 +72,7 @@ fn draw(
         .light_line_style(TRANSPARENT)
         .draw()?;
     let mut floor = vec![0; slots.count()];
-    let gap = if slots.width() / u32::try_from(slots.count()).unwrap_or(1) > 5 { 1 } else { 0 };
+    let gap = u32::from(slots.width() / u32::try_from(slots.count()).unwrap_or(1) > 5);
     for (colour, values) in what.series {
         let style = RGBColor(1, 0, *colour).filled();
         let mut bars = Vec::new();
