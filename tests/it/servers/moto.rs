@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::incident::{Destination, Incident, REGION};
 use super::{Caller, expect_same, without};
+use crate::run::Scratch;
 
 /// The three causes that the sample is made of: ACL, direction, rule, rejected conversations.
 const CAUSES: [(&str, &str, u64, u64); 3] = [
@@ -123,4 +124,34 @@ fn several_regions_are_searched_for_flow_logs() {
     expect_causes(&document, &incident);
     let elsewhere = incident.diagnose(&incident.caller(), &["--region", "us-east-1"]);
     elsewhere.expect(2, &["flow log", "us-east-1"]).expect_no_output();
+}
+
+/// The report of a cron job: from the account's own flow logs, and again from what was kept.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_report_asks_for_what_a_bare_command_asks_for() {
+    let incident = Incident::new("210000000009", &Destination::CloudWatch);
+    let expected = incident.diagnose(&incident.caller(), &[]).expect(0, &[]).json();
+    let report = incident.diagnose(&incident.caller(), &["report"]).expect(0, &[]).json();
+    for member in ["findings", "other_rejects", "summary"] {
+        expect_same(&report[member], &expected[member]);
+    }
+    let unknown = report["coverage"]["unknown"].as_str();
+    assert!(
+        unknown.is_some_and(|reason| reason.contains("not all records were read")),
+        "{}",
+        report["coverage"]
+    );
+    let folder = Scratch::new();
+    let state = folder.at("days");
+    let kept = || {
+        incident
+            .ask(&incident.caller(), &["report", "--since", "2d", "--state", &state])
+            .expect(0, &[])
+            .json()
+    };
+    let (first, second) = (kept(), kept());
+    expect_same(&second["findings"], &first["findings"]);
+    assert!(second["notes"].to_string().contains("taken from earlier runs: "), "{}", second["notes"]);
+    assert!(!second["notes"].to_string().contains("taken from earlier runs: 0"), "{}", second["notes"]);
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Caller, expect_refusal, expect_same, fixture, told, without};
-use crate::run::{Ended, flowcheck};
+use crate::run::{Ended, Scratch, flowcheck};
 
 const SAMPLE: &str = "sample-logs/allow-all-removed";
 const SNAPSHOT: &str = "sample-logs/allow-all-removed/snapshot.json";
@@ -117,4 +117,37 @@ fn an_unsigned_request_is_denied_by_name() {
 fn a_bucket_that_is_not_there_is_an_error() {
     let absent = Bucket { endpoint: told("FLOWCHECK_TEST_RGW"), name: "nobody-made-this-one" };
     expect_refusal(&absent.diagnose(&owner(), "", ALL, &[]), &["nobody-made-this-one"]);
+}
+
+/// A day that is kept is listed, not fetched again, and comes to the same report.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn a_kept_day_is_not_fetched_again() {
+    let bucket = Bucket::new("kept");
+    let folder = Scratch::new();
+    let state = folder.at("days");
+    let report = || {
+        let mut arguments =
+            vec!["report", "s3://kept", "--endpoint-url", &bucket.endpoint, "--snapshot", SNAPSHOT];
+        arguments.extend([
+            "--since",
+            "2026-11-20",
+            "--until",
+            "2026-11-21",
+            "--state",
+            &state,
+            "--format",
+            "json",
+        ]);
+        owner().flowcheck(&arguments).expect(0, &[]).json()
+    };
+    let (first, second) = (report(), report());
+    assert!(first["input"]["requests"]["sent"].as_u64().is_some_and(|sent| sent > 30), "{}", first["input"]);
+    assert!(
+        second["notes"].to_string().contains("read: 0; taken from earlier runs: 1"),
+        "{}",
+        second["notes"]
+    );
+    let other = ["input/requests", "notes"];
+    expect_same(&without(second, &other), &without(first, &other));
 }
