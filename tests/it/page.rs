@@ -3,6 +3,7 @@
 
 mod browser;
 // The reports of the unit tests, which the library shows to its own tests only. Their modules are named as there.
+#[expect(clippy::assigning_clones, reason = "fixtures are built once")]
 #[path = "../../src/report/sample.rs"]
 mod fixture;
 

@@ -1,8 +1,9 @@
 //! The first screen: what is broken, since when, who changed it, what to do. And whether that can be trusted.
 
-use super::super::phrase::{counted, counted_len, window};
+use super::super::phrase::{counted, counted_len, duration, window};
 use super::super::view::{Comparison, Diagnosis, Finding};
-use super::super::wording::{admitted, effect, impact, outcome, scope};
+use super::super::wording::{admitted, doubt, effect, impact, outcome, scope};
+use super::findings::badge;
 use super::markup::{Html, length, number};
 use super::{Page, capital, listed};
 
@@ -28,7 +29,7 @@ impl Page<'_> {
         }
         let unread = self.report.diagnosis.input.incomplete.len();
         let what = match unread {
-            0 => "a limit was reached".to_owned(),
+            0 => "a limit was reached (see the warnings)".to_owned(),
             _ => format!("{} could not be read to the end", counted_len(unread, "input")),
         };
         html.within("p", &[("class", "alert"), ("role", "note")], |html| {
@@ -52,15 +53,14 @@ impl Page<'_> {
         if let Some(comparison) = &self.report.comparison {
             lead.push_str(&capital(&compared_in_short(comparison)));
         }
-        if !lead.is_empty() {
-            html.sentence("p", &[("class", "lead")], lead.trim_end());
+        html.within("p", &[("class", "lead")], |html| {
+            html.put(&badge(first.confidence)).raw(" ").prose(lead.trim_end());
+        });
+        if let Some(doubt) = doubt(first) {
+            html.sentence("p", &[("class", "doubt")], &capital(&doubt));
         }
         html.open("dl", &[("class", "answer")]);
-        Self::answer(html, "Since when", |html| {
-            html.prose(
-                &self.wording.onset(first).map_or_else(|| self.wording.when(first), |onset| capital(&onset)),
-            );
-        });
+        Self::answer(html, "Since when", |html| self.since(html, first));
         Self::answer(html, "Who changed it", |html| self.who(html, first));
         Self::answer(html, "What to do", |html| Self::what_to_do(html, first));
         Self::answer(html, "Who is affected", |html| {
@@ -77,6 +77,30 @@ impl Page<'_> {
 
     fn answer(html: &mut Html, question: &str, answer: impl FnOnce(&mut Html)) {
         html.open("div", &[]).element("dt", &[], question).within("dd", &[], answer).close("div");
+    }
+
+    fn since(&self, html: &mut Html, finding: &Finding) {
+        let calendar = self.wording.calendar;
+        if let Some(accepted) = finding.onset.last_accepted_reply {
+            let rejected = finding.onset.first_rejected_reply;
+            html.within("p", &[], |html| {
+                html.element("strong", &[("class", "moment")], &calendar.moment(rejected));
+                html.raw(" UTC, the first reject");
+            });
+            let later = rejected.seconds_since(accepted);
+            if later > 0 {
+                let later = duration(later);
+                html.sentence("p", &[], &format!("{later} after the last reply that was accepted"));
+            }
+        } else {
+            html.sentence("p", &[], &capital(&self.wording.when(finding)));
+        }
+        let end = if finding.ongoing {
+            "Still going when the records end".to_owned()
+        } else {
+            format!("Last reject {}", calendar.moment(finding.last_seen))
+        };
+        html.sentence("p", &[("class", "quiet")], &end);
     }
 
     fn who(&self, html: &mut Html, finding: &Finding) {

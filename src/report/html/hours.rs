@@ -10,6 +10,8 @@ use super::{Page, Section};
 
 /// Rows of the heat map.
 const HEAT_ROWS: usize = 12;
+/// Letters of a rule that there is room for beside its row.
+const NAME: usize = 16;
 /// The colour of findings beyond those that have their own.
 const OTHERS: u8 = 8;
 /// The colour of what is not the network ACL's doing.
@@ -120,7 +122,11 @@ impl Page<'_> {
         let drawn = chart::heat(&Heat { slots: &slots, rows: &rows, marks: &self.marks(&slots) })?;
         let title = format!("Rejected packets per {}, by rule", slots.unit());
         let mut content = Html::new();
-        content.sentence("p", &[("class", "about")], "The darker, the more packets a rule rejected.");
+        content.sentence(
+            "p",
+            &[("class", "about")],
+            "The stronger the colour, the more packets a rule rejected.",
+        );
         content.put(&drawn.html("heat-picture", &title, &description(&slots, &series)));
         content.put(&scale(&rows, &slots.unit()));
         let hidden = self.numbering.findings.len().saturating_sub(HEAT_ROWS);
@@ -144,6 +150,7 @@ impl Page<'_> {
         let row = |finding: &HourlyFinding| {
             let number = self.numbering.number(&finding.finding_id).filter(|number| *number <= HEAT_ROWS)?;
             let rule = short_rule(self.numbering.findings.get(number - 1)?);
+            let rule = if rule.chars().count() > NAME { format!("{rule:.0$}…", NAME - 1) } else { rule };
             let (name, values) = (self.name_of(number), slots.fold(&finding.packets));
             Some(Series { colour: 0, name, short: format!("{number} · {rule}"), values })
         };

@@ -75,7 +75,7 @@ pub(super) fn short_rule(finding: &Finding) -> String {
         ("nacl_rule", Some(number)) => format!("rule {number}"),
         ("vpc_block_public_access" | "encryption_controls", _) => subject(finding).rule,
         ("not_nacl", _) => "not the network ACL".to_owned(),
-        _ => "undetermined".to_owned(),
+        _ => return "undetermined".to_owned(),
     };
     match finding.direction {
         Some(direction) => format!("{rule} {direction}"),

@@ -1,4 +1,4 @@
-//! A headless Chromium, spoken to over two pipes in the DevTools protocol.
+//! A headless Chromium, spoken to over two pipes in the `DevTools` protocol.
 //!
 //! Owns the process, the messages and the input of a mouse; refuses to know what a page should be like.
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::run::Scratch;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy)]
