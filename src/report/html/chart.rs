@@ -6,6 +6,7 @@
 mod bars;
 mod heat;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -21,7 +22,7 @@ pub(super) use heat::{Heat, heat, level_ranges};
 /// Width of the plot, in units of half a pixel, unless there are very few slots.
 const PLOT_WIDTH: u32 = 1_920;
 /// A slot is no wider than this.
-const WIDEST_SLOT: u32 = 120;
+const WIDEST_SLOT: u32 = 240;
 /// Slots beyond which hours are put together.
 const MOST_SLOTS: usize = 240;
 /// Room on the left, for what the rows or the lines stand for.
@@ -67,7 +68,14 @@ impl Drawn {
         ];
         html.within("div", &scroll, |html| {
             let labels = format!("{title_id} {description_id}");
-            let attributes = [("viewBox", frame.as_str()), ("role", "img"), ("aria-labelledby", &labels)];
+            let [width, height] = [self.size.0, self.size.1].map(|units| (units / 2).to_string());
+            let attributes = [
+                ("viewBox", frame.as_str()),
+                ("width", &width),
+                ("height", &height),
+                ("role", "img"),
+                ("aria-labelledby", &labels),
+            ];
             html.within("svg", &attributes, |html| {
                 html.element("title", &[("id", &title_id)], title);
                 html.element("desc", &[("id", &description_id)], description);
@@ -144,7 +152,10 @@ impl Slots {
 
     /// Hours put together.
     pub(super) fn fold(&self, hours: &[u64]) -> Vec<u64> {
-        let mut slots: Vec<u64> = hours.chunks(self.hours).map(|hours| hours.iter().sum()).collect();
+        let mut slots: Vec<u64> = hours
+            .chunks(self.hours)
+            .map(|hours| hours.iter().fold(0, |sum, value| u64::saturating_add(sum, *value)))
+            .collect();
         slots.resize(self.count, 0);
         slots
     }
@@ -156,8 +167,12 @@ impl Slots {
     }
 
     fn width(&self) -> u32 {
-        let count = u32::try_from(self.count).unwrap_or(1);
-        count * (PLOT_WIDTH / count).clamp(1, WIDEST_SLOT)
+        u32::try_from(self.count).unwrap_or(1) * self.slot_width()
+    }
+
+    /// How wide one is drawn.
+    fn slot_width(&self) -> u32 {
+        (PLOT_WIDTH / u32::try_from(self.count).unwrap_or(1).max(1)).clamp(1, WIDEST_SLOT)
     }
 
     /// Where the axis has a label, and which: about one for every 150 units.
@@ -183,6 +198,8 @@ impl Slots {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     slot: usize,
+    /// Where in its slot the first of its changes lies.
+    thousandths: u32,
     letter: char,
 }
 
@@ -190,14 +207,20 @@ pub(super) struct Mark {
 pub(super) fn marks(slots: &Slots, changes: &[NaclChange]) -> Vec<Mark> {
     let matters = |change: &&NaclChange| !change.began.is_empty() || !change.ended.is_empty();
     let (first, then): (Vec<_>, Vec<_>) = changes.iter().partition(matters);
-    let mut marked: Vec<usize> = Vec::new();
-    for slot in first.into_iter().chain(then).filter_map(|change| slots.slot(change.time)) {
-        if !marked.contains(&slot) && marked.len() < 26 {
-            marked.push(slot);
+    let mut marked: BTreeMap<usize, Timestamp> = BTreeMap::new();
+    for change in first.into_iter().chain(then) {
+        if let Some(slot) = slots.slot(change.time)
+            && (marked.contains_key(&slot) || marked.len() < 26)
+        {
+            let earliest = marked.entry(slot).or_insert(change.time);
+            *earliest = change.time.min(*earliest);
         }
     }
-    marked.sort_unstable();
-    marked.into_iter().zip('A'..='Z').map(|(slot, letter)| Mark { slot, letter }).collect()
+    let mark = |((slot, at), letter): ((usize, Timestamp), char)| {
+        let within = at.seconds_since(slots.begin(slot)) * 1000 / i64::from(slots.seconds);
+        Mark { slot, thousandths: u32::try_from(within).unwrap_or(0), letter }
+    };
+    marked.into_iter().zip('A'..='Z').map(mark).collect()
 }
 
 /// The letter of a moment.

@@ -71,22 +71,25 @@ fn draw(
         .bold_line_style(LINE.stroke_width(1))
         .light_line_style(TRANSPARENT)
         .draw()?;
-    let mut floor = vec![0; slots.count()];
-    let gap = u32::from(slots.width() / u32::try_from(slots.count()).unwrap_or(1) > 5);
+    let mut floor = vec![0_u64; slots.count()];
+    let gap = u32::from(slots.slot_width() > 5);
     for (colour, values) in what.series {
         let style = RGBColor(1, 0, *colour).filled();
         let mut bars = Vec::new();
         for (slot, value) in values.iter().enumerate().filter(|(_, value)| **value > 0) {
-            let mut bar = Rectangle::new([(slot, floor[slot]), (slot + 1, floor[slot] + value)], style);
+            let mut bar =
+                Rectangle::new([(slot, floor[slot]), (slot + 1, floor[slot].saturating_add(*value))], style);
             bar.set_margin(0, 0, gap, gap);
             bars.push(bar);
-            floor[slot] += value;
+            floor[slot] = floor[slot].saturating_add(*value);
         }
         chart.draw_series(bars)?;
     }
     for mark in what.marks {
-        chart.draw_series([PathElement::new([(mark.slot, 0), (mark.slot, top)], MARK.stroke_width(2))])?;
-        let (x, y) = chart.backend_coord(&(mark.slot, top));
+        let ((left, floor), (_, y)) =
+            (chart.backend_coord(&(mark.slot, 0)), chart.backend_coord(&(mark.slot, top)));
+        let x = left + i32::try_from(slots.slot_width() * mark.thousandths / 1000).unwrap_or(0);
+        area.draw(&PathElement::new([(x, floor), (x, y)], MARK.stroke_width(2)))?;
         let style = letters(MARK).pos(Pos::new(HPos::Center, VPos::Bottom));
         area.draw(&Text::new(mark.letter.to_string(), (x, y - 8), style))?;
     }
@@ -95,7 +98,12 @@ fn draw(
 
 impl Bars<'_> {
     fn highest(&self) -> u64 {
-        let sum = |slot| self.series.iter().filter_map(|(_, values)| values.get(slot)).sum();
+        let sum = |slot| {
+            self.series
+                .iter()
+                .filter_map(|(_, values)| values.get(slot))
+                .fold(0, |sum, value| u64::saturating_add(sum, *value))
+        };
         (0..self.slots.count()).map(sum).max().unwrap_or(0)
     }
 }
