@@ -33,6 +33,8 @@ const RIGHT: u32 = 50;
 const BOTTOM: u32 = 60;
 /// Room at the top, for the marks.
 const TOP: u32 = 64;
+/// Pictures that are narrower keep their size.
+const SMALL: u32 = 1_700;
 const LETTER: f64 = 24.0 * 1.24;
 
 /// What a colour of a picture stands for. The library is handed numbers in its place, which become classes afterwards.
@@ -68,14 +70,12 @@ impl Drawn {
         ];
         html.within("div", &scroll, |html| {
             let labels = format!("{title_id} {description_id}");
-            let [width, height] = [self.size.0, self.size.1].map(|units| (units / 2).to_string());
-            let attributes = [
-                ("viewBox", frame.as_str()),
-                ("width", &width),
-                ("height", &height),
-                ("role", "img"),
-                ("aria-labelledby", &labels),
-            ];
+            let attributes = [("viewBox", frame.as_str()), ("role", "img"), ("aria-labelledby", &labels)];
+            // A few hours keep their size; days take the width there is.
+            let width = (self.size.0 / 2).to_string();
+            let small = [("class", "small"), ("width", width.as_str())];
+            let few = if self.size.0 < SMALL { &small[..] } else { &[] };
+            let attributes: Vec<_> = attributes.iter().chain(few).copied().collect();
             html.within("svg", &attributes, |html| {
                 html.element("title", &[("id", &title_id)], title);
                 html.element("desc", &[("id", &description_id)], description);
@@ -236,4 +236,60 @@ fn letters(colour: RGBColor) -> TextStyle<'static> {
 /// The library writes into memory: what it reports can only be a mistake in a picture.
 fn drawing<E: std::fmt::Display>(error: E) -> io::Error {
     io::Error::other(format!("a picture cannot be drawn: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::view::HourlyFinding;
+    use super::*;
+
+    fn slots(hours: usize) -> Slots {
+        let finding = HourlyFinding {
+            finding_id: String::new(),
+            conversations: vec![1; hours],
+            packets: vec![1; hours],
+        };
+        // 2026-11-16 00:00 UTC, a Monday.
+        let start = Timestamp(1_794_787_200);
+        Slots::new(&Hourly { start, slice_seconds: 3_600, findings: vec![finding] }).expect("slots")
+    }
+
+    #[test]
+    fn hours_are_put_together_where_there_are_very_many() {
+        assert_eq!((slots(1).count(), slots(168).count(), slots(240).count()), (1, 168, 240));
+        assert_eq!((slots(241).count(), slots(241).unit().as_str()), (121, "2 hours"));
+        for hours in [241, 720, 8_760] {
+            let slots = slots(hours);
+            assert!(slots.count() <= MOST_SLOTS);
+            let sum: u64 = slots.fold(&vec![1; hours]).iter().sum();
+            assert_eq!(sum, hours as u64, "no hour is lost");
+        }
+    }
+
+    #[test]
+    fn labels_stand_at_round_times_and_not_on_one_another() {
+        let labels = |hours| slots(hours).ticks().into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(labels(2), ["00:00", "01:00"]);
+        assert_eq!(labels(24), ["00:00", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00"]);
+        assert_eq!(labels(168)[..2], ["Mon 16 Nov", "Tue 17 Nov"]);
+        assert_eq!(labels(168).len(), 7);
+        assert!((4..=14).contains(&labels(8_760).len()), "{:?}", labels(8_760));
+    }
+
+    #[test]
+    fn a_time_of_any_length_can_be_drawn() {
+        for hours in [1, 2, 30, 720, 8_760] {
+            let slots = slots(hours);
+            let values = slots.fold(&vec![3; hours]);
+            let series = [(1, values.clone()), (2, values.clone())];
+            let marks = [Mark { slot: slots.count() - 1, letter: 'A' }];
+            let drawn =
+                bars(&Bars { slots: &slots, series: &series, unit: "conversations per hour", marks: &marks });
+            let drawn = drawn.expect("bars").html("bars", "title", "description");
+            assert!(drawn.markup().contains("class=\"f1-2\"") && !drawn.markup().contains("fill=\"#"));
+            let rows = [("1 · *".to_owned(), values)];
+            let drawn = heat(&Heat { slots: &slots, rows: &rows, marks: &marks }).expect("heat");
+            assert!(drawn.elements().contains("class=\"f3-5\""), "{}", drawn.elements());
+        }
+    }
 }
