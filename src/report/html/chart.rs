@@ -282,7 +282,7 @@ mod tests {
             let slots = slots(hours);
             let values = slots.fold(&vec![3; hours]);
             let series = [(1, values.clone()), (2, values.clone())];
-            let marks = [Mark { slot: slots.count() - 1, letter: 'A' }];
+            let marks = [Mark { slot: slots.count() - 1, thousandths: 999, letter: 'A' }];
             let drawn =
                 bars(&Bars { slots: &slots, series: &series, unit: "conversations per hour", marks: &marks });
             let drawn = drawn.expect("bars").html("bars", "title", "description");
