@@ -3,14 +3,14 @@
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-use super::dataset::{DAY, has_day, write_days};
+use super::dataset::{DAY, Held, has_day, write_days};
 use super::diagnose::{put, refuse_imperfect, tell_warnings};
 use super::present::fix_survey;
-use super::session::Session;
+use super::session::{Session, is_guessed};
 use super::sources::{Found, Window};
-use super::state::{Days, hash_of};
+use super::state::{Days, hash_of, scope};
 use super::{Outcome, interrupt};
 use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
 use crate::net::Timestamp;
@@ -23,6 +23,11 @@ use crate::survey::{Baseline, Division, Finish, Survey, compare, merge};
 /// User Guide, "Flow logs basics").
 const SETTLED_SECONDS: i64 = 3600;
 
+/// Days that are kept, and parts that a time is read in: ten years.
+const MOST_DAYS: i64 = 3_660;
+
+const INTERRUPTED: &str = "interrupted before anything was read";
+
 /// Runs the report and writes it.
 pub fn run(config: &Report) -> anyhow::Result<Outcome> {
     let stop = interrupt::listen()?;
@@ -31,19 +36,22 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
         _ => None,
     };
     let mut session = Session::new(&config.diagnose, &stop)?;
-    let mut reader = Reader { config, session: &mut session, stop: &stop, notes: Vec::new() };
-    let window = reader.window();
+    let mut reader =
+        Reader { config, session: &mut session, stop: &stop, notes: Vec::new(), are_inputs_named: true };
+    let window = reader.window()?;
     let baseline = match (&config.earlier, window.since) {
         (Some(Earlier::PreviousPeriod), Some(since)) => {
             let length = window.until.unwrap_or(config.now).seconds_since(since);
             let before = Window { since: Some(since.plus_seconds(-length)), until: Some(since), ..window };
             let earlier = reader.read(before, None)?;
+            reader.notes.iter_mut().for_each(|note| *note = format!("of the time before: {note}"));
             Some((Baseline::of(&earlier), None))
         }
         _ => baseline,
     };
     let mut survey = reader.read(window, config.dataset.as_deref())?;
     survey.diagnosis.notes.append(&mut reader.notes);
+    let settled = reader.settled(window);
     if config.diagnose.strict {
         refuse_imperfect(&survey.diagnosis)?;
     }
@@ -53,10 +61,16 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
     }
     let comparison = baseline.map(|(baseline, file)| {
         warn_of_other_length(&mut survey, &baseline, config.now);
+        if !baseline.has_records() {
+            survey.diagnosis.warnings.push(
+                "the time compared with has no record at all: what is new against it may be as old"
+                    .to_owned(),
+            );
+        }
         compare(&survey.diagnosis, &baseline, file)
     });
     let division = config.group_by.as_ref().map(division);
-    let report = crate::survey::report(survey, network, Finish { division, comparison });
+    let report = crate::survey::report(survey, network, Finish { division, comparison, settled });
     let output = &config.diagnose.output;
     let format = config.format.unwrap_or_else(|| default_format(config));
     put(output, |style, out| match format {
@@ -119,39 +133,70 @@ struct Reader<'a, 'c> {
     session: &'a mut Session<'c>,
     stop: &'a Stop,
     notes: Vec<String>,
+    /// Whether the names of all inputs say which time they hold.
+    are_inputs_named: bool,
 }
 
 impl Reader<'_, '_> {
     /// The time asked for; with kept days, from the beginning of its first day.
-    fn window(&self) -> Window {
+    fn window(&self) -> anyhow::Result<Window> {
         let Diagnose { since, until, .. } = &self.config.diagnose;
         let since = match self.config.state {
-            Some(_) => since.map(|since| Timestamp(since.0.div_euclid(DAY) * DAY)),
+            Some(_) => since.map(midnight_before),
             None => *since,
         };
-        Window::asked_for(since, *until)
+        if let Some(since) = since.filter(|since| until.unwrap_or(self.config.now) <= *since) {
+            bail!("--since {since} is not before the end of the time asked for");
+        }
+        let days = since.map_or(0, |since| self.config.now.seconds_since(since) / DAY);
+        if self.config.state.is_some() && days > MOST_DAYS {
+            bail!(
+                "--since is {days} days ago\nhint: --state keeps one file a day, for {MOST_DAYS} days at most"
+            );
+        }
+        Ok(Window::asked_for(since, *until))
+    }
+
+    /// The moment up to which every record is there that will come; `None` where only the records themselves tell.
+    fn settled(&self, window: Window) -> Option<Timestamp> {
+        let Diagnose { sources, .. } = &self.config.diagnose;
+        let is_live = sources.is_empty() || sources.iter().any(|source| is_live(source));
+        let settled = self.config.now.plus_seconds(-SETTLED_SECONDS);
+        window.until.map(|until| until.min(settled)).or(is_live.then_some(settled))
     }
 
     /// What a time came to. Its rows go to `dataset`, if they are wanted.
     fn read(&mut self, window: Window, dataset: Option<&Path>) -> anyhow::Result<Survey> {
         if let (Some(dir), Some(since)) = (&self.config.state, window.since) {
-            let days = Days::open(dir, &self.config.diagnose)?;
+            let account_id = self.session.account_id();
+            let days = Days::open(dir, &self.config.diagnose, account_id.as_deref())?;
+            let survey = self.day_by_day(&days, since, window.until, dataset)?;
+            if !self.session.learn_of_accepted(&survey) {
+                return Ok(survey);
+            }
+            self.notes.clear();
             return self.day_by_day(&days, since, window.until, dataset);
         }
         let found = self.session.find(window)?;
         if let Some(days) = self.days_of_much(&found, window) {
+            let survey = self.in_parts(&found, window, &days, dataset)?;
+            if !self.session.learn_of_accepted(&survey) {
+                return Ok(survey);
+            }
+            self.notes.clear();
             return self.in_parts(&found, window, &days, dataset);
         }
         let mut survey = self.session.survey_found(window, found)?;
-        self.write_rows(&survey.diagnosis.rows, window, dataset)?;
-        if !matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
-            survey.diagnosis.rows = Vec::new();
+        let rows = self.write_rows(&mut survey, window, dataset)?;
+        if matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
+            survey.diagnosis.rows = rows;
         }
         Ok(survey)
     }
 
     /// The midnights (UTC) between which a time is read part by part: when there is more to read than memory may hold, so
-    /// that what is rejected in one day is all that has to be there at once. Rows are those of the whole time.
+    /// that what is rejected in one day is all that has to be there at once. Not where rows are asked for, which are one for
+    /// each conversation of the whole time.
     fn days_of_much(&self, found: &Found, window: Window) -> Option<Vec<Timestamp>> {
         let has_rows = matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows());
         let (first, last, bytes) = found.named_times().filter(|_| !has_rows)?;
@@ -161,7 +206,8 @@ impl Reader<'_, '_> {
         let first = window.since.map_or(first, |since| since.max(first));
         let last = window.until.map_or(last, |until| until.min(last));
         let days = first.0.div_euclid(DAY) + 1..=last.0.div_euclid(DAY);
-        Some(days.map(|day| Timestamp(day * DAY)).collect::<Vec<_>>()).filter(|days| !days.is_empty())
+        let is_possible = !days.is_empty() && days.end() - days.start() <= MOST_DAYS;
+        is_possible.then(|| days.map(|day| Timestamp(day * DAY)).collect())
     }
 
     /// Reads one part after another and puts them together.
@@ -184,15 +230,14 @@ impl Reader<'_, '_> {
             // What reaches into the whole time counts in it; what reaches into a part counts where it starts.
             let part = Window { since, until, by_start: at > 0 };
             let mut survey = self.session.survey_found(part, found.part(part, *match_window_seconds))?;
-            let rows = std::mem::take(&mut survey.diagnosis.rows);
-            self.write_rows(&rows, part, dataset)?;
+            self.write_rows(&mut survey, part, dataset)?;
             whole = Some(match whole {
                 Some(before) => merge(before, survey, *match_window_seconds, output.top),
                 None => survey,
             });
             since = until;
         }
-        let mut whole = whole.context("there is no time to read")?;
+        let mut whole = whole.context(INTERRUPTED)?;
         (whole.diagnosis.window.since, whole.diagnosis.window.until) = (window.since, window.until);
         self.notes.push(format!(
             "read day by day (UTC), as there is more than --memory-limit: inputs at midnight are read for both days, and \
@@ -202,12 +247,26 @@ impl Reader<'_, '_> {
         Ok(whole)
     }
 
-    fn write_rows(&mut self, rows: &[Row], window: Window, dataset: Option<&Path>) -> anyhow::Result<()> {
+    /// Takes the rows out of what was read, and writes them for each of its days.
+    fn write_rows(
+        &mut self,
+        survey: &mut Survey,
+        window: Window,
+        dataset: Option<&Path>,
+    ) -> anyhow::Result<Vec<Row>> {
+        let rows = std::mem::take(&mut survey.diagnosis.rows);
         if let Some(dir) = dataset {
-            let until = window.until.or(window.since.map(|_| self.config.now));
-            self.notes.extend(write_days(dir, rows, Window { until, ..window })?);
+            // Without a window, what was read begins and ends with its records.
+            let read = &survey.diagnosis.window;
+            let held = Held {
+                since: window.since.or(read.first_record),
+                until: window.until.or(read.last_record.map(|last| last.plus_seconds(1))),
+                complete: survey.diagnosis.summary.complete,
+                scope: scope(&self.config.diagnose, None),
+            };
+            self.notes.extend(write_days(dir, &rows, &held)?);
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// Takes each day from where it is kept, or reads it and keeps it; what is left of the last day is read each time.
@@ -218,14 +277,18 @@ impl Reader<'_, '_> {
         until: Option<Timestamp>,
         dataset: Option<&Path>,
     ) -> anyhow::Result<Survey> {
-        let end = until.unwrap_or(self.config.now);
+        // Of days that are to come there is nothing to be read.
+        let end = until.unwrap_or(self.config.now).min(self.config.now);
         let (mut whole, mut kept, mut read) = (None::<Survey>, 0, 0);
         let mut day = since;
         while day < end {
-            let next = day.plus_seconds(DAY);
-            let is_whole = next <= end;
-            let slice =
-                Window { since: Some(day), until: if is_whole { Some(next) } else { until }, by_start: true };
+            let next = midnight_before(day).plus_seconds(DAY);
+            let is_whole = midnight_before(day) == day && next <= end;
+            let slice = Window {
+                since: Some(day),
+                until: if next <= end { Some(next) } else { until },
+                by_start: true,
+            };
             if self.stop.is_requested() {
                 if let Some(survey) = &mut whole {
                     not_read(survey, day);
@@ -242,7 +305,13 @@ impl Reader<'_, '_> {
             day = next;
         }
         self.notes.push(format!("days (UTC) read: {read}; taken from earlier runs: {kept}"));
-        let mut whole = whole.context("there is no day in the time asked for")?;
+        if read > 1 && !self.are_inputs_named {
+            self.notes.push(
+                "inputs without AWS's names are read once for each day, and their lines counted as often"
+                    .to_owned(),
+            );
+        }
+        let mut whole = whole.context(INTERRUPTED)?;
         whole.diagnosis.window.since = Some(since);
         whole.diagnosis.window.until = until;
         Ok(whole)
@@ -263,7 +332,7 @@ impl Reader<'_, '_> {
         let is_settled = slice.until.is_some_and(|end| end.plus_seconds(SETTLED_SECONDS) <= self.config.now);
         let is_local = !sources.is_empty() && !sources.iter().any(|source| is_live(source));
         let can_be_kept = is_whole && (is_local || is_settled);
-        let has_rows = dataset.is_none_or(|dir| has_day(dir, day));
+        let has_rows = dataset.is_none_or(|dir| has_day(dir, day, &scope(config, None)));
         let can_be_taken = can_be_kept && has_rows;
         // What a log group holds is only known when it is read.
         let is_listed = !sources.is_empty()
@@ -276,6 +345,7 @@ impl Reader<'_, '_> {
         }
         let mut found = self.session.find(slice)?;
         found.keep_what_may_lie_in(slice, config.match_window_seconds);
+        self.are_inputs_named &= found.discovery.objects.is_empty() || found.named_times().is_some();
         let inputs = is_listed.then(|| hash_of(&found.discovery.objects));
         if can_be_taken
             && is_listed
@@ -284,8 +354,7 @@ impl Reader<'_, '_> {
             return Ok((survey, true));
         }
         let mut survey = self.session.survey_found(slice, found)?;
-        let rows = std::mem::take(&mut survey.diagnosis.rows);
-        self.write_rows(&rows, slice, dataset)?;
+        self.write_rows(&mut survey, slice, dataset)?;
         if can_be_kept && survey.diagnosis.summary.complete {
             days.save(day, inputs.as_deref(), &survey)?;
         }
@@ -294,7 +363,8 @@ impl Reader<'_, '_> {
 
     fn kept(&mut self, days: &Days, day: Timestamp, inputs: Option<&str>) -> Option<Survey> {
         match days.load(day, inputs) {
-            Ok(survey) => survey,
+            // Taken for possible replies only because that day alone has no ACCEPT record.
+            Ok(survey) => survey.filter(|survey| !(self.session.knows_of_accepted() && is_guessed(survey))),
             Err(problem) => {
                 if !self.config.diagnose.output.quiet {
                     eprintln!("warning: {}", report::escape_for_terminal(&problem));
@@ -303,6 +373,10 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+fn midnight_before(moment: Timestamp) -> Timestamp {
+    Timestamp(moment.0.div_euclid(DAY) * DAY)
 }
 
 /// Says that the days from this one on are missing.

@@ -20,8 +20,8 @@ use crate::decode::Limits;
 use crate::network::NetworkConfig;
 use crate::pipeline::{ReadOptions, Reading, read};
 use crate::report::{brief, view::Diagnosis};
-use crate::source::Stop;
 use crate::source::cloudwatch::LogGroup;
+use crate::source::{Stop, is_live};
 use crate::survey::Survey;
 
 /// What stays between diagnoses.
@@ -31,6 +31,8 @@ pub(super) struct Session<'a> {
     sources: Sources<'a>,
     network: Network,
     watch: Watch,
+    /// Some of the time holds accepted records: a part without any is no REJECT-only log.
+    accepted_elsewhere: bool,
     /// Said when an interrupt comes before there is anything to show; nothing once something was shown.
     last_words: Option<&'static str>,
 }
@@ -51,7 +53,15 @@ impl<'a> Session<'a> {
             network.with_history(config)
         })?;
         let watch = Watch::new(&config.output);
-        Ok(Self { config, stop: stop.clone(), sources, network, watch, last_words })
+        Ok(Self {
+            config,
+            stop: stop.clone(),
+            sources,
+            network,
+            watch,
+            accepted_elsewhere: false,
+            last_words,
+        })
     }
 
     /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
@@ -71,6 +81,27 @@ impl<'a> Session<'a> {
         self.watch.clear();
         self.last_words = None;
         survey
+    }
+
+    /// The account that live sources are of, where it can be asked for.
+    pub(super) fn account_id(&mut self) -> Option<String> {
+        let sources = &self.config.sources;
+        let is_live = sources.is_empty() || sources.iter().any(|source| is_live(source));
+        if is_live { self.sources.aws().ok()?.account_id().ok() } else { None }
+    }
+
+    /// Takes note that a time put together of several parts holds accepted records. Whether parts of it were judged as
+    /// if there were none, and have to be read again.
+    pub(super) fn learn_of_accepted(&mut self, survey: &Survey) -> bool {
+        let input = &survey.diagnosis.input;
+        let is_news = !self.accepted_elsewhere && (input.accepted > 0 || input.accepted_unread);
+        self.accepted_elsewhere |= is_news;
+        is_news && is_guessed(survey)
+    }
+
+    /// Whether that is known.
+    pub(super) fn knows_of_accepted(&self) -> bool {
+        self.accepted_elsewhere
     }
 
     /// The network configuration around the findings of surveys that may have been read from files.
@@ -149,6 +180,7 @@ impl<'a> Session<'a> {
             let aws = self.sources.aws()?;
             network.ask_history(&aws, span.start.plus_seconds(-config.match_window_seconds))?;
         }
+        found.accepted_elsewhere = self.accepted_elsewhere;
         (found.requests, found.events) = (self.sources.requests(), self.sources.events());
         Ok(attribute(config, network, &found, window, reading, present))
     }
@@ -189,6 +221,11 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Whether a survey was made as if there were no accepted record at all: findings may rest on the shape of rejects alone.
+pub(super) fn is_guessed(survey: &Survey) -> bool {
+    survey.diagnosis.warnings.iter().any(|warning| warning.starts_with(present::NO_ACCEPT))
+}
+
 /// Regions that log groups are named with, where all sources are such.
 fn regions_named(sources: &[String]) -> BTreeSet<String> {
     let region = |source: &String| LogGroup::parse(source)?.region;
@@ -222,7 +259,8 @@ fn attribute<T>(
     let places = Places::over_time(&reading.correlated.interfaces, network.config(), network.history());
     let mut judged = judge_conversations(&conversations, &places);
     // Only input without a single accepted record leaves nothing but the shape of a reject to go by.
-    let accepted_somewhere = reading.correlated.accepted > 0 || found.accepted_unread;
+    let accepted_somewhere =
+        reading.correlated.accepted > 0 || found.accepted_unread || found.accepted_elsewhere;
     let reject_only = !accepted_somewhere && reading.correlated.counts.filtered_accepted == 0;
     let most = (config.memory_limit_bytes / CONVERSATION_BYTES).saturating_sub(conversations.len());
     let (unpaired, read) = judge_unpaired(&reading.correlated.unpaired, reject_only, most, &places);

@@ -46,6 +46,7 @@ impl Window {
 
 /// What was found to read, and what there is to say of it.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Found {
     pub(super) discovery: Discovery,
     /// Regions that the inputs are from, where that is known.
@@ -58,6 +59,8 @@ pub(super) struct Found {
     pub(super) events: Option<String>,
     /// Sources hold accepted records beyond those that are read.
     pub(super) accepted_unread: bool,
+    /// Other parts of the time hold accepted records.
+    pub(super) accepted_elsewhere: bool,
     /// A flow log records ACCEPT only, and no other one records what is rejected there.
     pub(super) rejects_unrecorded: bool,
     /// Sources hold SKIPDATA records that are not read.

@@ -37,13 +37,15 @@ struct Kept<S> {
     scope: String,
     /// A hash of the inputs' names and sizes, where they can be listed.
     inputs: Option<String>,
+    /// The moment at which the day begins.
+    day: Timestamp,
     survey: S,
 }
 
 impl Days {
     /// The days of what `config` reads, in a folder below `dir`.
-    pub(super) fn open(dir: &Path, config: &Diagnose) -> anyhow::Result<Self> {
-        let scope = scope(config);
+    pub(super) fn open(dir: &Path, config: &Diagnose, account_id: Option<&str>) -> anyhow::Result<Self> {
+        let scope = format!("{}; examples {}", scope(config, account_id), config.output.top);
         let dir = dir.join(format!("{:016x}", FixedState::with_seed(12).hash_one(&scope)));
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the directory {}", dir.display()))?;
@@ -66,7 +68,7 @@ impl Days {
         let reader = BufReader::new(GzDecoder::new(file));
         let kept: Kept<Survey> = serde_json::from_reader(reader)
             .map_err(|error| format!("{}: {error}; the day is read again", path.display()))?;
-        if kept.flowcheck_state != VERSION || kept.scope != self.scope {
+        if kept.flowcheck_state != VERSION || kept.scope != self.scope || kept.day != day {
             return Err(format!("{}: made by another version; the day is read again", path.display()));
         }
         if kept.inputs.as_deref() != inputs {
@@ -84,6 +86,7 @@ impl Days {
             flowcheck_state: VERSION,
             scope: self.scope.clone(),
             inputs: inputs.map(str::to_owned),
+            day,
             survey,
         };
         write_file(&self.path(day), |out| {
@@ -94,33 +97,39 @@ impl Days {
     }
 }
 
-/// What decides what a day comes to, besides its inputs. The configuration does not: a day is judged when it is read.
-fn scope(config: &Diagnose) -> String {
+/// What decides what a day comes to, besides its inputs. What the configuration says does not: a day is judged when it is
+/// read.
+pub(super) fn scope(config: &Diagnose, account_id: Option<&str>) -> String {
+    let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let history = config.history.iter().map(|history| match history {
-        HistorySource::Path(path) => path.display().to_string(),
+        HistorySource::Path(path) => absolute(path).display().to_string(),
         HistorySource::Live => "live".to_owned(),
     });
     let formats: Vec<_> = config.log_formats.iter().map(|format| format!("{format:?}")).collect();
-    let sources = config.sources.iter().map(|source| match std::fs::canonicalize(source) {
-        Ok(path) => path.display().to_string(),
-        Err(_) => source.clone(),
-    });
+    let sources = config.sources.iter().map(|source| absolute(Path::new(source)).display().to_string());
+    let snapshots = config.snapshots.iter().map(|snapshot| absolute(snapshot).display().to_string());
+    let aws = &config.aws;
+    let named = ["AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| std::env::var(name).ok());
     format!(
-        "sources {:?}; snapshots {:?}; history {:?}; formats {formats:?}; filters {:?}; match window {}; aws {:?}",
+        "sources {:?}; snapshots {:?}; history {:?}; formats {formats:?}; filters {:?}; match window {}; account \
+         {account_id:?}; aws {:?} {named:?}",
         sources.collect::<Vec<_>>(),
-        config.snapshots,
+        snapshots.collect::<Vec<_>>(),
         history.collect::<Vec<_>>(),
         config.filters,
         config.match_window_seconds,
-        (&config.aws.profile, &config.aws.regions, &config.aws.role_arn, &config.aws.endpoint_url),
+        (&aws.profile, &aws.regions, &aws.role_arn, &aws.endpoint_url),
     )
 }
 
-/// A hash of the names and sizes of inputs, the same in every run.
+/// A hash of the names and sizes of inputs, and of when files were last written; the same in every run.
 pub(super) fn hash_of(objects: &[Object]) -> String {
     let mut hasher = FixedState::with_seed(13).build_hasher();
     for object in objects {
-        (&object.name, object.size).hash(&mut hasher);
+        let metadata = std::fs::metadata(&object.name).ok();
+        let written = metadata.and_then(|metadata| metadata.modified().ok());
+        let written = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        (&object.name, object.size, written).hash(&mut hasher);
     }
     format!("{:016x}-{}", hasher.finish(), objects.len())
 }

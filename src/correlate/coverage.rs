@@ -5,6 +5,7 @@
 
 use super::Span;
 use super::interface::InterfaceIndex;
+use super::selection::LONGEST_RECORD_SECONDS;
 
 /// The longest aggregation interval (VPC User Guide, "Flow log records").
 pub const COVERAGE_SLICE_SECONDS: i64 = 600;
@@ -58,6 +59,13 @@ impl Slices {
         }
     }
 
+    /// The last slice with a record.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        let (word, bits) = self.0.iter().rev().find(|(_, bits)| *bits != 0)?;
+        Some(word * WORD + i64::from(bits.ilog2()))
+    }
+
     /// Whether there is a record in a slice.
     #[must_use]
     pub fn contains(&self, slice: i64) -> bool {
@@ -83,10 +91,13 @@ impl Coverage {
         }
         let slices = &mut self.interfaces[at];
         let first = span.start.0.div_euclid(COVERAGE_SLICE_SECONDS);
-        // A record longer than any aggregation interval says nothing of the time between its ends.
         let last = span.end.0.div_euclid(COVERAGE_SLICE_SECONDS);
         self.words += usize::from(slices.mark(first));
         if last != first {
+            // A record longer than any aggregation interval says nothing of the time between its ends.
+            if span.end.0.saturating_sub(span.start.0) <= LONGEST_RECORD_SECONDS {
+                (first + 1..last).for_each(|slice| self.words += usize::from(slices.mark(slice)));
+            }
             self.words += usize::from(slices.mark(last));
         }
         if self.words * size_of::<(i64, u64)>() + self.interfaces.len() * size_of::<Slices>() > self.limit {
@@ -133,6 +144,7 @@ mod tests {
     fn records_in_any_order_mark_the_slices_of_both_their_ends() {
         let mut spans =
             vec![span(0, 59), span(599, 600), span(40_000, 40_059), span(-1, -1), span(1_200, 1_259)];
+        spans.extend([span(5_999, 6_660), span(60_000, 69_000)]);
         let marked = |spans: &[Span]| {
             let mut coverage = Coverage::new(1 << 20);
             for span in spans {
@@ -144,7 +156,9 @@ mod tests {
         };
         let slices = marked(&spans);
         let there: Vec<i64> = (-70..140).filter(|slice| slices.contains(*slice)).collect();
-        assert_eq!(there, [-1, 0, 1, 2, 66]);
+        // The record of eleven minutes covers the slice between; one of hours says nothing of them.
+        assert_eq!(there, [-1, 0, 1, 2, 9, 10, 11, 66, 100, 115]);
+        assert_eq!(slices.last(), Some(115));
         spans.reverse();
         assert_eq!(marked(&spans), slices);
     }

@@ -60,8 +60,9 @@ pub fn days(report: &Report) -> Vec<(Timestamp, u64, u64)> {
         }
         let Some((_, conversations, packets)) = days.last_mut() else { continue };
         for finding in &hourly.findings {
-            *conversations += finding.conversations.get(at).copied().unwrap_or(0);
-            *packets += finding.packets.get(at).copied().unwrap_or(0);
+            let of = |list: &[u64]| list.get(at).copied().unwrap_or(0);
+            *conversations = conversations.saturating_add(of(&finding.conversations));
+            *packets = packets.saturating_add(of(&finding.packets));
         }
     }
     if days.len() < 2 || days.len() > MOST_DAYS { Vec::new() } else { days }

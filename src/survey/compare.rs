@@ -86,6 +86,12 @@ impl Baseline {
         (window.since.or(window.first_record), window.until.or(window.last_record))
     }
 
+    /// Whether there was any record in it.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        self.window.first_record.is_some()
+    }
+
     /// Its length in seconds, as far as it is known.
     #[must_use]
     pub fn seconds(&self) -> Option<i64> {

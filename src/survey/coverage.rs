@@ -13,24 +13,30 @@ const LISTED: usize = 500;
 /// Gaps that are listed for an interface.
 const GAPS_LISTED: usize = 20;
 
-/// Gaps of every interface in the time asked for, or else in the time that has records. Only slices that lie in it whole
-/// count.
+/// The most slices that are looked at: a hundred days. A record of another age makes no gap of years.
+const MOST_SLICES: i64 = 100 * 144;
+
+/// Gaps of every interface in the time asked for, or else in the time that has records; not after `settled`, from when on
+/// records may still arrive. Only slices that lie in it whole count.
 pub(super) fn coverage(
     covered: Option<&BTreeMap<String, Slices>>,
     unknown: Option<String>,
     skip_data: &[SkipInterval],
     diagnosis: &Diagnosis,
+    settled: Option<Timestamp>,
 ) -> Coverage {
     let window = &diagnosis.window;
+    // NODATA records show that there was nothing else.
+    let last_slice = covered.into_iter().flat_map(BTreeMap::values).filter_map(Slices::last).max();
+    let last_covered = last_slice.map(|slice| Timestamp((slice + 1) * COVERAGE_SLICE_SECONDS));
     let start = window.since.or(window.first_record).unwrap_or_default();
-    let end = window.until.or(window.last_record).unwrap_or_default();
+    let end = settled.or(last_covered).or(window.last_record).unwrap_or_default();
+    let start = start.max(end.plus_seconds(-MOST_SLICES * COVERAGE_SLICE_SECONDS));
     let resolution_seconds = u32::try_from(COVERAGE_SLICE_SECONDS).unwrap_or(u32::MAX);
     let mut coverage = Coverage { unknown, resolution_seconds, start, end, ..Coverage::default() };
     let Some(covered) = covered.filter(|_| coverage.unknown.is_none()) else { return coverage };
-    // What is still to come is no gap.
-    let last_known = window.last_record.map_or(end, |last| end.min(last));
     let first = start.0.div_euclid(COVERAGE_SLICE_SECONDS) + i64::from(start.0 % COVERAGE_SLICE_SECONDS != 0);
-    let slices = first..last_known.0.div_euclid(COVERAGE_SLICE_SECONDS);
+    let slices = first..end.0.div_euclid(COVERAGE_SLICE_SECONDS);
     let skipped = skipped(skip_data);
     let mut rows: Vec<InterfaceCoverage> = Vec::new();
     for (interface_id, known) in covered {

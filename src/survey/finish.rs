@@ -25,6 +25,8 @@ pub struct Finish {
     pub division: Option<Division>,
     /// What is different from an earlier time.
     pub comparison: Option<Comparison>,
+    /// The moment up to which every record is there that will come; `None` where only the records themselves tell.
+    pub settled: Option<Timestamp>,
 }
 
 /// The report of a survey. `config` gives names and tags.
@@ -33,7 +35,13 @@ pub fn report(survey: Survey, config: &NetworkConfig, finish: Finish) -> Report 
     let Survey { mut diagnosis, sums, mut talkers, changes, .. } = survey;
     talkers.cut(TALKERS_REPORTED);
     let interfaces = interfaces(&diagnosis, &sums);
-    let coverage = coverage(survey.coverage.as_ref(), survey.coverage_unknown, &survey.skip_data, &diagnosis);
+    let coverage = coverage(
+        survey.coverage.as_ref(),
+        survey.coverage_unknown,
+        &survey.skip_data,
+        &diagnosis,
+        finish.settled,
+    );
     let groups = finish.division.map(|division| groups(&division, &diagnosis, &sums, config));
     let named = coverage.interfaces.iter().map(|one| &one.interface_id);
     let named =

@@ -1,14 +1,14 @@
 //! Puts stretches of time together: figures are added, what is listed is united, and what goes on counts once.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use super::{Cell, Edge, HOUR, OtherFlows, SeenReplies, Sums, SumsKey, Survey, TALKERS_KEPT};
 use crate::net::Timestamp;
 use crate::report::view::{
-    AffectedClient, Diagnosis, Finding, InputSummary, NoReply, NoReplyGroup, OtherRejects, Summary, Talker,
-    Talkers, Timeline, Window,
+    AffectedClient, Diagnosis, Finding, InputSummary, NoReply, NoReplyGroup, OtherRejects, Service,
+    SkipInterval, Summary, Talker, Talkers, Timeline, Window,
 };
 
 /// Malformed lines shown.
@@ -28,16 +28,13 @@ const TIMELINE_SLICES: i64 = 240;
 /// 0 for all. Fixes are not: they have to be made anew.
 #[must_use]
 pub fn merge(mut earlier: Survey, mut later: Survey, match_window_seconds: i64, top: usize) -> Survey {
-    let mut continued = Vec::new();
+    let going_on = going_on(&earlier.sums, &later.sums, match_window_seconds);
+    let continued: Vec<Talker> = going_on.values().cloned().collect();
     let mut findings: Vec<(Finding, Sums)> = pairs(&mut earlier).collect();
-    for (finding, sums) in pairs(&mut later) {
+    for (mut finding, mut sums) in pairs(&mut later) {
         match findings.iter_mut().find(|(_, known)| known.key == sums.key) {
             Some((known, known_sums)) => {
-                let twice = going_on(known_sums, &sums, match_window_seconds);
-                let mut finding = finding;
-                let mut sums = sums;
-                take_back(&mut finding, &mut sums, &twice);
-                continued.extend(twice.iter().map(|edge| talker_of(edge, &sums.cells)));
+                take_back(&mut finding, &mut sums, known_sums, &going_on);
                 unite(known, finding, top);
                 known_sums.add(sums);
             }
@@ -72,6 +69,9 @@ pub fn merge(mut earlier: Survey, mut later: Survey, match_window_seconds: i64, 
     };
     let mut skip_data = earlier.skip_data;
     unite_lists(&mut skip_data, later.skip_data);
+    for finding in &mut diagnosis.findings {
+        lost_between(finding, &skip_data);
+    }
     let mut changes = earlier.changes;
     changes.extend(later.changes);
     changes.sort_by(|a, b| (a.time, &a.event_id).cmp(&(b.time, &b.event_id)));
@@ -104,30 +104,43 @@ fn class(cause: &str) -> u8 {
     }
 }
 
-/// Conversations of `later` that are the going on of one of `earlier`.
-fn going_on(earlier: &Sums, later: &Sums, match_window_seconds: i64) -> Vec<Edge> {
-    let known: HashMap<u64, Timestamp> =
-        earlier.last.iter().map(|edge| (edge.conversation, edge.at)).collect();
-    let goes_on = |edge: &&Edge| {
-        let before = known.get(&edge.conversation);
-        before.is_some_and(|before| edge.at.seconds_since(*before) <= match_window_seconds)
-    };
-    later.first.iter().filter(goes_on).cloned().collect()
+/// Conversations that are in both stretches, each with its pair: of all their rejects, whatever the causes, no more than
+/// the match window lies between the last of the one and the first of the other.
+fn going_on(earlier: &[Sums], later: &[Sums], match_window_seconds: i64) -> BTreeMap<u64, Talker> {
+    let mut ends: HashMap<u64, Timestamp> = HashMap::new();
+    for edge in earlier.iter().flat_map(|sums| &sums.last) {
+        let end = ends.entry(edge.conversation).or_insert(edge.at);
+        *end = edge.at.max(*end);
+    }
+    let mut begins: BTreeMap<u64, (Timestamp, Talker)> = BTreeMap::new();
+    for (edge, cells) in later.iter().flat_map(|sums| sums.first.iter().map(|edge| (edge, &sums.cells))) {
+        let begin = begins.entry(edge.conversation).or_insert_with(|| (edge.at, talker_of(edge, cells)));
+        begin.0 = edge.at.min(begin.0);
+    }
+    let going_on = begins.into_iter().filter(|(conversation, (begin, _))| {
+        ends.get(conversation).is_some_and(|end| begin.seconds_since(*end) <= match_window_seconds)
+    });
+    going_on.map(|(conversation, (_, talker))| (conversation, talker)).collect()
 }
 
-/// Conversations that were counted before do not count again; their packets do.
-fn take_back(finding: &mut Finding, sums: &mut Sums, twice: &[Edge]) {
-    finding.conversations -= (twice.len() as u64).min(finding.conversations);
-    for edge in twice {
+/// Conversations of this finding that were counted before do not count again; their packets do.
+fn take_back(finding: &mut Finding, sums: &mut Sums, earlier: &Sums, going_on: &BTreeMap<u64, Talker>) {
+    let before: HashSet<u64> = earlier.last.iter().map(|edge| edge.conversation).collect();
+    let mut met: HashSet<u64> = HashSet::new();
+    let is_twice = |edge: &&Edge| {
+        let conversation = edge.conversation;
+        going_on.contains_key(&conversation) && before.contains(&conversation) && met.insert(conversation)
+    };
+    let twice: Vec<Edge> = sums.first.iter().filter(is_twice).cloned().collect();
+    finding.conversations = finding.conversations.saturating_sub(twice.len() as u64);
+    for edge in &twice {
         if let Some([conversations, _]) = sums.hours.get_mut(&edge.hour) {
             *conversations = conversations.saturating_sub(1);
         }
         let Some(cell) = sums.cells.get_mut(edge.cell) else { continue };
         take_back_reply(&mut sums.replies, edge, cell.protocol);
         cell.conversations = cell.conversations.saturating_sub(1);
-        let is_its = |service: &&mut crate::report::view::Service| {
-            (service.protocol, service.port) == (cell.protocol, cell.port)
-        };
+        let is_its = |service: &&mut Service| (service.protocol, service.port) == (cell.protocol, cell.port);
         if let Some(service) = finding.services.iter_mut().find(is_its) {
             service.conversations = service.conversations.saturating_sub(1);
         }
@@ -327,6 +340,17 @@ fn unite(known: &mut Finding, later: Finding, top: usize) {
     examples(known, top);
 }
 
+/// Where AWS lost records of the finding's interfaces between the days on which it rejected.
+fn lost_between(finding: &mut Finding, skip_data: &[SkipInterval]) {
+    let overlaps = |lost: &&SkipInterval| {
+        lost.start <= finding.last_seen
+            && finding.first_seen <= lost.end
+            && finding.interface_ids.binary_search(&lost.interface_id).is_ok()
+    };
+    let lost = skip_data.iter().filter(overlaps).cloned().collect();
+    unite_lists(&mut finding.skip_data, lost);
+}
+
 fn rank(confidence: &str) -> u8 {
     match confidence {
         "proven" => 2,
@@ -335,14 +359,34 @@ fn rank(confidence: &str) -> u8 {
     }
 }
 
-/// Two things to be said, each once.
+/// What is to be said of both, each thing once: of two that differ in their figures only, counts (`2 of 55 conversations …`)
+/// are added up, and of everything else the later one stands.
 fn both(known: Option<String>, more: Option<String>) -> Option<String> {
-    match (known, more) {
-        (Some(known), Some(more)) if !known.split("; ").any(|part| part == more) && known != more => {
-            Some(format!("{known}; {more}"))
+    let (Some(known), Some(more)) = (known.as_deref(), more.as_deref()) else { return known.or(more) };
+    let mut parts: Vec<String> = known.split("; ").map(str::to_owned).collect();
+    for part in more.split("; ") {
+        let same = parts.iter_mut().find(|known| without_figures(known) == without_figures(part));
+        match same {
+            Some(known) => *known = added(known, part).unwrap_or_else(|| part.to_owned()),
+            None => parts.push(part.to_owned()),
         }
-        (known, more) => known.or(more),
     }
+    Some(parts.join("; "))
+}
+
+fn without_figures(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// `2 of 55 …` and `1 of 27 …` are `3 of 82 …`.
+fn added(known: &str, more: &str) -> Option<String> {
+    let counts = |text: &str| -> Option<(u64, u64, String)> {
+        let (some, rest) = text.split_once(" of ")?;
+        let (all, rest) = rest.split_once(' ')?;
+        Some((some.parse().ok()?, all.parse().ok()?, rest.to_owned()))
+    };
+    let ((some, all, rest), (more_some, more_all, _)) = (counts(known)?, counts(more)?);
+    Some(format!("{} of {} {rest}", some.saturating_add(more_some), all.saturating_add(more_all)))
 }
 
 fn unite_lists<T: Ord>(known: &mut Vec<T>, more: Vec<T>) {

@@ -1,8 +1,8 @@
 //! What a stretch of time came to: a diagnosis and the sums that a report needs beside it.
 //!
 //! Owns sums that can be kept, put together with those of other times, compared, divided and made into a report. Refuses
-//! to know log records, files and output. Two stretches that follow each other, put together, come to what one reading of
-//! both comes to: a conversation that goes on from one to the other counts once.
+//! to know log records, files and output. Findings and their figures of two stretches that follow each other, put together, are
+//! those of one reading of both: a conversation that goes on from one to the other counts once.
 
 mod compare;
 mod coverage;
@@ -110,7 +110,7 @@ pub struct Cell {
 pub struct Edge {
     /// A hash of its interface and five-tuple, the same in every run.
     pub conversation: u64,
-    /// Its first (or last) moment of rejected replies.
+    /// Its first (or last) moment of rejected replies, whatever their causes.
     pub at: Timestamp,
     /// Its place in the cells.
     pub cell: usize,

@@ -175,6 +175,11 @@ fn a_time_without_any_record_of_an_interface_is_a_gap() {
     assert_eq!(row["gaps"][0]["end"], "2026-11-20T13:29:59Z");
     let text = incident.report(&["--format", "text"]).stdout;
     assert!(text.contains("eni-idle  2026-11-20 12:00 – 13:30"), "{text}");
+    // The end of the time asked for, and not the last record, is where gaps end; NODATA shows that there was nothing else.
+    let longer = incident.report(&["--until", "2026-11-22", "--format", "json"]).json();
+    let rows = list(&longer["coverage"]["interfaces"]).to_vec();
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    assert!(rows.iter().all(|row| row["gaps"].to_string().contains("2026-11-21T23:59:59Z")), "{rows:#?}");
     // What a filter leaves out may be the only record of its time.
     let filtered = incident.report(&["--port", "443", "--format", "json"]).json();
     assert!(filtered["coverage"]["unknown"].as_str().is_some_and(|reason| reason.contains("filter")));

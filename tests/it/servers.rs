@@ -112,7 +112,7 @@ fn without(mut document: Value, paths: &[&str]) -> Value {
 
 /// Fails at the first member in which two documents differ, and names it.
 #[track_caller]
-fn expect_same(found: &Value, expected: &Value) {
+pub(crate) fn expect_same(found: &Value, expected: &Value) {
     if let Some(difference) = difference("", found, expected) {
         panic!("{difference}");
     }

@@ -7,6 +7,9 @@ use crate::pipeline::Reading;
 use crate::record::{PACKET_ADDRESSES, Problem};
 use crate::report::view;
 
+/// How the warning begins that there is nothing to go by but rejects.
+pub(in crate::commands) const NO_ACCEPT: &str = "the input holds no ACCEPT records";
+
 /// Interfaces named in a warning.
 const NAMED: usize = 3;
 
@@ -179,14 +182,13 @@ impl Material<'_> {
     /// What the input or the configuration does not hold at all.
     fn warn_of_missing_halves(&self, warnings: &mut Vec<String>) {
         let correlated = &self.reading.correlated;
-        let accepted = correlated.accepted > 0 || self.found.accepted_unread;
+        let accepted = correlated.accepted > 0 || self.found.accepted_unread || self.found.accepted_elsewhere;
         if !accepted && correlated.rejected > 0 && correlated.counts.filtered_accepted == 0 {
-            warnings.push(
-                "the input holds no ACCEPT records (a flow log that records only rejects?): requests cannot be seen, \
-                 so only replies that show themselves by a SYN-ACK or by their shape are reported; a flow log of \
-                 traffic type ALL with the tcp-flags field would settle it"
-                    .to_owned(),
-            );
+            warnings.push(format!(
+                "{NO_ACCEPT} (a flow log that records only rejects?): requests cannot be seen, so only replies that show \
+                 themselves by a SYN-ACK or by their shape are reported; a flow log of traffic type ALL with the \
+                 tcp-flags field would settle it"
+            ));
         }
         if self.network.origin() == "none" && self.network.history().is_none() && correlated.rejected > 0 {
             warnings.push(

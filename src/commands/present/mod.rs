@@ -20,6 +20,7 @@ use crate::network::history::History;
 use crate::pipeline::Reading;
 use crate::report::view;
 
+pub(super) use caveats::NO_ACCEPT;
 pub(super) use fix::fix_survey;
 pub(super) use survey::{Evidence, survey};
 

@@ -50,7 +50,9 @@ impl Material<'_> {
             Err("requests without an answer are not known: an input could not be read to its end")
         } else if dropped > 0 || correlated.cut_skip_data {
             Err("requests without an answer are not known: memory had no room for all records")
-        } else if correlated.accepted == 0 {
+        } else if correlated.accepted + correlated.counts.filtered_accepted == 0
+            && !self.found.accepted_elsewhere
+        {
             Err("requests without an answer are not known: the input holds no ACCEPT records")
         } else if !correlated.has_tcp_flags {
             Err("requests without an answer are not known: that needs tcp-flags in the log format")

@@ -81,6 +81,10 @@ pub(in crate::commands) fn survey(material: Material<'_>) -> Survey {
     material.survey()
 }
 
+fn hour_of(span: Span) -> i64 {
+    span.start.0.div_euclid(HOUR)
+}
+
 impl Material<'_> {
     fn survey(mut self) -> Survey {
         let evidence = self.evidence.take().unwrap_or_default();
@@ -132,8 +136,7 @@ impl Material<'_> {
             let Some(span) = judged.rejected.iter().map(|record| record.span).reduce(Span::union) else {
                 continue;
             };
-            let hour = span.start.0.div_euclid(HOUR);
-            sums.hours.entry(hour).or_default()[0] += 1;
+            sums.hours.entry(hour_of(span)).or_default()[0] += 1;
             let conversation = &self.conversations[judged.index];
             let service = (conversation.reply.protocol.0, conversation.reply.srcport);
             let cell = *places.entry((conversation.interface.0, service.0, service.1)).or_insert_with(|| {
@@ -150,7 +153,7 @@ impl Material<'_> {
                 cell.bytes = cell.bytes.saturating_add(record.bytes.unwrap_or(0));
             }
             if self.config.keep.evidence {
-                self.note_edges(&mut sums, judged, span, cell);
+                self.note_edges(&mut sums, judged, hour_of(span), cell);
             }
         }
         sums
@@ -172,9 +175,11 @@ impl Material<'_> {
     }
 
     /// A conversation at the beginning or at the end of the time may be part of one that reaches beyond it.
-    fn note_edges(&self, sums: &mut Sums, judged: &Judged<'_>, span: Span, cell: usize) {
+    fn note_edges(&self, sums: &mut Sums, judged: &Judged<'_>, hour: i64, cell: usize) {
         let reach = self.config.match_window_seconds.saturating_add(LONGEST_RECORD_SECONDS);
         let conversation = &self.conversations[judged.index];
+        // Of all its rejects, whatever their causes: it is one conversation.
+        let span = conversation.rejected_span();
         let edge = |at: Timestamp| {
             let interface = &self.places.of(conversation.interface).interface_id;
             let mut hasher = FixedState::with_seed(11).build_hasher();
@@ -183,7 +188,7 @@ impl Material<'_> {
                 conversation: std::hash::Hasher::finish(&hasher),
                 at,
                 cell,
-                hour: span.start.0.div_euclid(HOUR),
+                hour,
                 requester: conversation.reply.dstaddr,
                 responder: conversation.reply.srcaddr,
                 packet: judged.direction.map(|direction| {

@@ -168,7 +168,7 @@ fn description(slots: &Slots, series: &[Series]) -> String {
         format!(
             "{}: {} in all, most ({}) at {}",
             one.short,
-            number(one.values.iter().sum()),
+            number(one.values.iter().fold(0, |sum, value| u64::saturating_add(sum, *value))),
             number(most),
             slots.begin(at).strftime("%F %H:%M")
         )

@@ -128,3 +128,19 @@ fn a_kept_day_without_its_rows_is_read_again_for_them() {
     let file = Path::new(&dataset).join("rejected-replies-2026-11-20.parquet");
     assert_eq!(table(&file).height(), 24);
 }
+
+#[test]
+fn rows_of_a_filter_or_of_a_part_do_not_take_the_place_of_all() {
+    let incident = Incident::new(1);
+    let dataset = incident.scratch.at("dataset");
+    let file = Path::new(&dataset).join("rejected-replies-2026-11-20.parquet");
+    let range = ["--since", "2026-11-20", "--until", "2026-11-21", "--dataset", &dataset, "--format", "json"];
+    incident.report(&range).expect(0, &[]);
+    let mut filtered = range.to_vec();
+    filtered.extend(["--interface", "eni-idle"]);
+    incident.report(&filtered).expect(2, &["other sources or filters", "--dataset"]);
+    incident.cut_short();
+    let notes = incident.report(&range).expect(3, &[]).json()["notes"].to_string();
+    assert!(notes.contains("left as it is"), "{notes}");
+    assert_eq!(table(&file).height(), 24);
+}

@@ -66,6 +66,12 @@ impl Incident {
         self.write(slice, &format!("{}{more}", lines(slice, self.days)));
     }
 
+    /// More records, of ten minutes that begin so many seconds after the first midnight.
+    pub fn add_lines(&self, second: i64, more: &str) {
+        let slice = second / 600;
+        self.write(slice, &format!("{}{more}", lines(slice, self.days)));
+    }
+
     /// Leaves out the records of an interface that begin in this time of the first day.
     pub fn forget(&self, interface: &str, from: i64, to: i64) {
         for slice in from / 600..to / 600 {
@@ -74,6 +80,14 @@ impl Incident {
             let kept = kept.fold(String::new(), |all, line| all + line + "\n");
             self.write(slice, &kept);
         }
+    }
+
+    /// The first day has this record and no other.
+    pub fn forget_all_but(&self, slice: i64, line: &str) {
+        for empty in 0..DAY / 600 {
+            self.write(empty, "");
+        }
+        self.write(slice, line);
     }
 
     /// The last file ends in the middle.
