@@ -82,9 +82,9 @@ impl Incident {
         }
     }
 
-    /// The first day has this record and no other.
+    /// The first day and the hour after it have this record and no other.
     pub fn forget_all_but(&self, slice: i64, line: &str) {
-        for empty in 0..DAY / 600 {
+        for empty in 0..(DAY + 3600) / 600 {
             self.write(empty, "");
         }
         self.write(slice, line);
