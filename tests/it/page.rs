@@ -288,3 +288,27 @@ fn tables_say_what_they_are_and_a_keyboard_reaches_them() {
     }
     assert_eq!(browser.evaluate("document.activeElement.id"), "main");
 }
+
+/// The pages above are made of values; this one is made of logs, by the program.
+#[test]
+#[ignore = "needs the servers that tests/with-servers starts"]
+fn the_report_of_the_sample_is_such_a_page() {
+    let (folder, mut browser) = (Scratch::new(), chromium());
+    let [logs, option, snapshot] = crate::run::sample("allow-all-removed");
+    let (history, path) = ("sample-logs/allow-all-removed/cloudtrail", folder.at("report.html"));
+    let arguments =
+        ["report", &logs, &option, &snapshot, "--history", history, "--group-by", "service", "-o", &path];
+    crate::run::flowcheck(&arguments).expect(0, &[]).expect_no_output();
+    let page = PathBuf::from(path);
+    for look in [DESKTOP, DARK, TELEPHONE] {
+        browser.open(&page, look);
+        assert_eq!(browser.complaints(&page), [""; 0], "{look:?}");
+        assert_eq!(barriers(&mut browser), json!([]), "{look:?}");
+    }
+    browser.open(&page, UNSCRIPTED);
+    let headline = browser.texts("[document.querySelector('h1').textContent]").join("");
+    assert!(
+        headline.contains("acl-0f3c9d2e8b7a61540") && headline.contains("2 275 conversations"),
+        "{headline}"
+    );
+}
