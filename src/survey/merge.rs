@@ -206,7 +206,8 @@ impl Sums {
         for edge in &mut self.last {
             edge.cell = moved.get(edge.cell).copied().unwrap_or(usize::MAX);
         }
-        self.replies = replies(std::mem::take(&mut self.replies), later.replies);
+        let replies = self.replies.iter().chain(&later.replies);
+        self.replies = SeenReplies::sum(replies.flat_map(SeenReplies::conversations));
     }
 }
 
@@ -215,26 +216,6 @@ impl Cell {
     fn key(&self) -> (String, u8, u16) {
         (self.interface_id.clone(), self.protocol, self.port)
     }
-}
-
-fn replies(known: Vec<SeenReplies>, more: Vec<SeenReplies>) -> Vec<SeenReplies> {
-    let mut sums: BTreeMap<_, (BTreeMap<u16, u64>, u64)> = BTreeMap::new();
-    for one in known.into_iter().chain(more) {
-        let (ports, without) = sums.entry((one.remote, one.protocol, one.requester)).or_default();
-        *without = without.saturating_add(one.without_port);
-        for (port, conversations) in one.ports {
-            let sum = ports.entry(port).or_default();
-            *sum = sum.saturating_add(conversations);
-        }
-    }
-    let sums = sums.into_iter().map(|((remote, protocol, requester), (ports, without_port))| SeenReplies {
-        remote,
-        protocol,
-        requester,
-        ports: ports.into_iter().collect(),
-        without_port,
-    });
-    sums.collect()
 }
 
 fn others(known: Vec<OtherFlows>, more: Vec<OtherFlows>) -> Vec<OtherFlows> {

@@ -139,6 +139,34 @@ pub struct SeenReplies {
     pub without_port: u64,
 }
 
+impl SeenReplies {
+    /// Adds up conversations, each with the other end, protocol, requester and destination port of its reply.
+    pub fn sum(conversations: impl Iterator<Item = (IpAddr, u8, Requester, Option<u16>, u64)>) -> Vec<Self> {
+        let mut sums: BTreeMap<_, (BTreeMap<u16, u64>, u64)> = BTreeMap::new();
+        for (remote, protocol, requester, dstport, conversations) in conversations {
+            let (ports, without_port) = sums.entry((remote, protocol, requester)).or_default();
+            let sum = dstport.map_or(without_port, |port| ports.entry(port).or_default());
+            *sum = sum.saturating_add(conversations);
+        }
+        let sums = sums.into_iter().map(|((remote, protocol, requester), (ports, without_port))| Self {
+            remote,
+            protocol,
+            requester,
+            ports: ports.into_iter().collect(),
+            without_port,
+        });
+        sums.collect()
+    }
+
+    /// What they are the sum of.
+    fn conversations(&self) -> impl Iterator<Item = (IpAddr, u8, Requester, Option<u16>, u64)> {
+        let Self { remote, protocol, requester, .. } = *self;
+        let with_port = self.ports.iter().map(|(port, conversations)| (Some(*port), *conversations));
+        let all = with_port.chain([(None, self.without_port)]);
+        all.map(move |(port, conversations)| (remote, protocol, requester, port, conversations))
+    }
+}
+
 /// Rejects that are no replies, of one kind for a network ACL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherFlows {

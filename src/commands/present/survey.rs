@@ -58,22 +58,9 @@ impl Evidence {
 }
 
 fn seen_replies(blamed: &Blamed<'_>) -> Vec<SeenReplies> {
-    let mut sums: BTreeMap<_, (BTreeMap<u16, u64>, u64)> = BTreeMap::new();
-    for (packet, requester, conversations) in blamed.replies.iter() {
-        let (ports, without_port) = sums.entry((packet.remote, packet.protocol.0, requester)).or_default();
-        match packet.dstport {
-            Some(port) => *ports.entry(port).or_default() += conversations,
-            None => *without_port += conversations,
-        }
-    }
-    let sums = sums.into_iter().map(|((remote, protocol, requester), (ports, without_port))| SeenReplies {
-        remote,
-        protocol,
-        requester,
-        ports: ports.into_iter().collect(),
-        without_port,
-    });
-    sums.collect()
+    SeenReplies::sum(blamed.replies.iter().map(|(packet, requester, conversations)| {
+        (packet.remote, packet.protocol.0, requester, packet.dstport, conversations)
+    }))
 }
 
 /// The diagnosis, with the sums that a report needs.

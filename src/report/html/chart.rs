@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
-use plotters::prelude::{IntoFont, RGBColor, TextStyle};
+use plotters::prelude::{
+    DrawingArea, DrawingAreaErrorKind, DrawingBackend, IntoDrawingArea, IntoFont, RGBColor, SVGBackend,
+    TextStyle,
+};
 
 use super::super::view::{Hourly, NaclChange};
 use super::markup::Html;
@@ -42,6 +45,11 @@ const TEXT: RGBColor = RGBColor(2, 0, 0);
 const LINE: RGBColor = RGBColor(2, 0, 1);
 const MARK: RGBColor = RGBColor(2, 0, 2);
 const BAND: RGBColor = RGBColor(2, 0, 3);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+/// How drawing can fail.
+type Unfinished = DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
 
 /// The elements of a picture, without the `svg` around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +91,19 @@ impl Drawn {
             });
         });
         html
+    }
+
+    /// A picture of this size, as `draw` draws it. The library writes into memory: what it reports can only be a mistake in
+    /// a picture.
+    fn by(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Unfinished>) -> io::Result<Self> {
+        let failed = |error: Unfinished| io::Error::other(format!("a picture cannot be drawn: {error}"));
+        let mut svg = String::new();
+        {
+            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            draw(&area).map_err(failed)?;
+            area.present().map_err(failed)?;
+        }
+        Ok(Self::from_svg(&svg, size))
     }
 
     /// Takes the library's document apart: its own frame, fonts and fixed colours go.
@@ -233,9 +254,9 @@ fn letters(colour: RGBColor) -> TextStyle<'static> {
     ("sans-serif", LETTER).into_font().color(&colour)
 }
 
-/// The library writes into memory: what it reports can only be a mistake in a picture.
-fn drawing<E: std::fmt::Display>(error: E) -> io::Error {
-    io::Error::other(format!("a picture cannot be drawn: {error}"))
+/// What the axis says at a slot.
+fn label_at(ticks: &[(usize, String)], slot: usize) -> String {
+    ticks.iter().find(|(tick, _)| *tick == slot).map_or_else(String::new, |(_, label)| label.clone())
 }
 
 #[cfg(test)]

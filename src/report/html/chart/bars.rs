@@ -6,7 +6,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::super::phrase::grouped;
-use super::{BOTTOM, Drawn, LEFT, LINE, MARK, Mark, RIGHT, Slots, TEXT, TOP, drawing, letters};
+use super::{
+    Area, BOTTOM, Drawn, LEFT, LINE, MARK, Mark, RIGHT, Slots, TEXT, TOP, Unfinished, label_at, letters,
+};
 
 /// Height of the plot.
 const HEIGHT: u32 = 480;
@@ -24,24 +26,13 @@ pub(in super::super) struct Bars<'a> {
     pub marks: &'a [Mark],
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
 /// Draws them.
 pub(in super::super) fn bars(what: &Bars<'_>) -> io::Result<Drawn> {
     let size = (LEFT + what.slots.width() + RIGHT, TOP + HEIGHT + BOTTOM);
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw(what, &area).map_err(drawing)?;
-        area.present().map_err(drawing)?;
-    }
-    Ok(Drawn::from_svg(&svg, size))
+    Drawn::by(size, |area| draw(what, area))
 }
 
-fn draw(
-    what: &Bars<'_>,
-    area: &Area<'_>,
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
+fn draw(what: &Bars<'_>, area: &Area<'_>) -> Result<(), Unfinished> {
     let slots = what.slots;
     let lines = lines(what.highest());
     let top = lines.last().copied().unwrap_or(1);
@@ -55,9 +46,7 @@ fn draw(
             (0..slots.count()).with_key_points(ticks.iter().map(|(slot, _)| *slot).collect()),
             (0..top).with_key_points(lines),
         )?;
-    let label = |slot: &usize| {
-        ticks.iter().find(|(tick, _)| tick == slot).map_or_else(String::new, |(_, label)| label.clone())
-    };
+    let label = |slot: &usize| label_at(&ticks, *slot);
     chart
         .configure_mesh()
         .disable_x_mesh()

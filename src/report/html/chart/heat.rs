@@ -5,7 +5,9 @@ use std::io;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{BAND, BOTTOM, Drawn, LEFT, LINE, MARK, Mark, RIGHT, Slots, TEXT, TOP, drawing, letters};
+use super::{
+    Area, BAND, BOTTOM, Drawn, LEFT, LINE, MARK, Mark, RIGHT, Slots, TEXT, TOP, Unfinished, label_at, letters,
+};
 
 /// Steps of the scale.
 const LEVELS: u8 = 5;
@@ -23,25 +25,14 @@ pub(in super::super) struct Heat<'a> {
     pub marks: &'a [Mark],
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
 /// Draws it.
 pub(in super::super) fn heat(what: &Heat<'_>) -> io::Result<Drawn> {
     let rows = u32::try_from(what.rows.len()).unwrap_or(1);
     let size = (LEFT + what.slots.width() + RIGHT, TOP + rows * ROW + BOTTOM);
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw(what, &area).map_err(drawing)?;
-        area.present().map_err(drawing)?;
-    }
-    Ok(Drawn::from_svg(&svg, size))
+    Drawn::by(size, |area| draw(what, area))
 }
 
-fn draw(
-    what: &Heat<'_>,
-    area: &Area<'_>,
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
+fn draw(what: &Heat<'_>, area: &Area<'_>) -> Result<(), Unfinished> {
     let (slots, count) = (what.slots, what.rows.len());
     let ticks = slots.ticks();
     let mut chart = ChartBuilder::on(area)
@@ -53,9 +44,7 @@ fn draw(
             (0..slots.count()).with_key_points(ticks.iter().map(|(slot, _)| *slot).collect()),
             0..count,
         )?;
-    let label = |slot: &usize| {
-        ticks.iter().find(|(tick, _)| tick == slot).map_or_else(String::new, |(_, label)| label.clone())
-    };
+    let label = |slot: &usize| label_at(&ticks, *slot);
     chart
         .configure_mesh()
         .disable_mesh()
