@@ -14,7 +14,7 @@ use super::state::{Days, hash_of, scope};
 use super::{Outcome, interrupt};
 use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
 use crate::net::Timestamp;
-use crate::report::view::{Incomplete, Row};
+use crate::report::view::{Comparison, Incomplete, Row};
 use crate::report::{self, Format};
 use crate::source::{Stop, is_live};
 use crate::survey::{Baseline, Division, Finish, Survey, compare, merge};
@@ -59,16 +59,7 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
     if config.diagnose.keep.evidence {
         fix_survey(&mut survey, network);
     }
-    let comparison = baseline.map(|(baseline, file)| {
-        warn_of_other_length(&mut survey, &baseline, config.now);
-        if !baseline.has_records() {
-            survey.diagnosis.warnings.push(
-                "the time compared with has no record at all: what is new against it may be as old"
-                    .to_owned(),
-            );
-        }
-        compare(&survey.diagnosis, &baseline, file)
-    });
+    let comparison = baseline.map(|(baseline, file)| compared(&mut survey, &baseline, file, config.now));
     let division = config.group_by.as_ref().map(division);
     let report = crate::survey::report(survey, network, Finish { division, comparison, settled });
     let output = &config.diagnose.output;
@@ -108,6 +99,16 @@ fn division(group_by: &GroupBy) -> Division {
 fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Baseline::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// Holds the findings against an earlier time, and says what the comparison is worth.
+fn compared(survey: &mut Survey, baseline: &Baseline, file: Option<String>, now: Timestamp) -> Comparison {
+    warn_of_other_length(survey, baseline, now);
+    if !baseline.has_records() {
+        let warning = "the time compared with has no record at all: what is new against it may be as old";
+        survey.diagnosis.warnings.push(warning.to_owned());
+    }
+    compare(&survey.diagnosis, baseline, file)
 }
 
 /// Figures of a day and of a week differ without anything having changed.
@@ -170,20 +171,22 @@ impl Reader<'_, '_> {
         if let (Some(dir), Some(since)) = (&self.config.state, window.since) {
             let account_id = self.session.account_id();
             let days = Days::open(dir, &self.config.diagnose, account_id.as_deref())?;
+            let told = self.notes.len();
             let survey = self.day_by_day(&days, since, window.until, dataset)?;
             if !self.session.learn_of_accepted(&survey) {
                 return Ok(survey);
             }
-            self.notes.clear();
+            self.notes.truncate(told);
             return self.day_by_day(&days, since, window.until, dataset);
         }
         let found = self.session.find(window)?;
         if let Some(days) = self.days_of_much(&found, window) {
+            let told = self.notes.len();
             let survey = self.in_parts(&found, window, &days, dataset)?;
             if !self.session.learn_of_accepted(&survey) {
                 return Ok(survey);
             }
-            self.notes.clear();
+            self.notes.truncate(told);
             return self.in_parts(&found, window, &days, dataset);
         }
         let mut survey = self.session.survey_found(window, found)?;
