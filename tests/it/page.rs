@@ -307,8 +307,7 @@ fn the_report_of_the_sample_is_such_a_page() {
     }
     browser.open(&page, UNSCRIPTED);
     let headline = browser.texts("[document.querySelector('h1').textContent]").join("");
-    assert!(
-        headline.contains("acl-0f3c9d2e8b7a61540") && headline.contains("2 275 conversations"),
-        "{headline}"
-    );
+    for part in ["acl-0f3c9d2e8b7a61540", "conversations got no answer"] {
+        assert!(headline.contains(part), "{headline}");
+    }
 }
