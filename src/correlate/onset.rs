@@ -32,6 +32,7 @@ struct Turn {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Onsets {
     last_accepted: BTreeMap<u64, Timestamp>,
+    match_window_seconds: i64,
     /// Whether there were too many kinds to say this of any.
     pub given_up: bool,
 }
@@ -51,7 +52,8 @@ pub(super) struct Turns {
 }
 
 impl Onsets {
-    /// The end of the last accepted record before the first rejected one, of replies like this packet.
+    /// The end of the last accepted record before the first rejected one, of replies like this packet. Nothing when replies
+    /// of the kind were rejected before already: then it was another time that they stopped being accepted.
     #[must_use]
     pub fn last_accepted(
         &self,
@@ -61,7 +63,10 @@ impl Onsets {
         first_rejected: Timestamp,
     ) -> Option<Timestamp> {
         let at = self.last_accepted.get(&kind(name_hash(interface_id), packet, direction))?;
-        Some(*at).filter(|at| *at <= first_rejected)
+        let is_near = |at: &Timestamp| {
+            *at <= first_rejected && first_rejected.seconds_since(*at) <= self.match_window_seconds
+        };
+        Some(*at).filter(is_near)
     }
 }
 
@@ -73,7 +78,11 @@ impl Turns {
     /// What is known of each kind.
     pub(super) fn finish(&self) -> Onsets {
         let known = self.kinds.iter().filter_map(|(kind, turn)| Some((*kind, turn.last_accepted?)));
-        Onsets { last_accepted: known.collect(), given_up: self.given_up }
+        Onsets {
+            last_accepted: known.collect(),
+            match_window_seconds: self.match_window_seconds,
+            given_up: self.given_up,
+        }
     }
 
     /// Takes note of a rejected record, its interface by the join's number.
