@@ -155,7 +155,9 @@ impl Reader<'_, '_> {
                 "--since is {days} days ago\nhint: --state keeps one file a day, for {MOST_DAYS} days at most"
             );
         }
-        Ok(Window::asked_for(since, *until))
+        // Of two times that follow each other, each record counts in the one that it starts in.
+        let by_start = self.config.earlier == Some(Earlier::PreviousPeriod);
+        Ok(Window { by_start, ..Window::asked_for(since, *until) })
     }
 
     /// The moment up to which every record is there that will come; `None` where only the records themselves tell.
@@ -231,7 +233,7 @@ impl Reader<'_, '_> {
                 break;
             }
             // What reaches into the whole time counts in it; what reaches into a part counts where it starts.
-            let part = Window { since, until, by_start: at > 0 };
+            let part = Window { since, until, by_start: window.by_start || at > 0 };
             let mut survey = self.session.survey_found(part, found.part(part, *match_window_seconds))?;
             self.write_rows(&mut survey, part, dataset)?;
             whole = Some(match whole {

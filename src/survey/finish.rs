@@ -34,6 +34,12 @@ pub struct Finish {
 pub fn report(survey: Survey, config: &NetworkConfig, finish: Finish) -> Report {
     let Survey { mut diagnosis, sums, mut talkers, changes, .. } = survey;
     talkers.cut(TALKERS_REPORTED);
+    if let Some(since) = diagnosis.window.since {
+        // What was rejected before is not known, so that nothing shows that it began here.
+        for onset in diagnosis.findings.iter_mut().map(|finding| &mut finding.onset) {
+            onset.last_accepted_reply = onset.last_accepted_reply.filter(|at| *at >= since);
+        }
+    }
     let interfaces = interfaces(&diagnosis, &sums);
     let coverage = coverage(
         survey.coverage.as_ref(),

@@ -107,7 +107,11 @@ impl Material<'_> {
             });
             own.max(of_the_kind)
         });
-        view::Onset { last_accepted_reply: accepted.max(), first_rejected_reply }
+        // What was rejected before the time asked for is not known: then nothing shows that it began here. Of a part of a
+        // longer time, the part before it knows.
+        let since = self.window.since.filter(|_| !self.window.by_start);
+        let last_accepted_reply = accepted.max().filter(|at| since.is_none_or(|since| *at >= since));
+        view::Onset { last_accepted_reply, first_rejected_reply }
     }
 
     fn confidence_reason(&self, finding: &Finding<'_>) -> Option<String> {
