@@ -44,9 +44,6 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct DiagnoseArgs {
-    #[command(flatten)]
-    read: ReadArgs,
-
     /// Keep reading: report each new finding once, and how it grows, until Ctrl-C
     #[arg(long, conflicts_with_all = ["until", "strict"])]
     follow: bool,
@@ -54,6 +51,9 @@ struct DiagnoseArgs {
     /// How long --follow waits before it reads again
     #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_duration, requires = "follow")]
     interval: i64,
+
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// How the result is written
     #[arg(long, value_enum, default_value_t = FormatArg::Text, help_heading = "Output")]

@@ -53,11 +53,6 @@ pub(super) struct ReadArgs {
     #[arg(long, value_name = "DUR", default_value = "5m", value_parser = parse_duration)]
     pub(super) match_window: i64,
 
-    #[command(flatten)]
-    pub(super) filters: FilterArgs,
-    #[command(flatten)]
-    pub(super) aws: AwsArgs,
-
     /// Threads that read [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
@@ -73,6 +68,11 @@ pub(super) struct ReadArgs {
     /// Exit with 1 when there are findings
     #[arg(long)]
     pub(super) exit_code: bool,
+
+    #[command(flatten)]
+    pub(super) filters: FilterArgs,
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
