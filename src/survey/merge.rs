@@ -11,6 +11,9 @@ use crate::report::view::{
     SkipInterval, Summary, Talker, Talkers, Timeline, Window,
 };
 
+/// Kinds of other rejects that are kept to be held against fixes.
+const OTHERS_KEPT: usize = 1_000_000;
+
 /// Malformed lines shown.
 const MALFORMED_SHOWN: usize = 10;
 
@@ -67,6 +70,7 @@ pub fn merge(mut earlier: Survey, mut later: Survey, match_window_seconds: i64, 
         }
         _ => None,
     };
+    let others = others(earlier.others, later.others);
     let mut skip_data = earlier.skip_data;
     unite_lists(&mut skip_data, later.skip_data);
     for finding in &mut diagnosis.findings {
@@ -84,8 +88,8 @@ pub fn merge(mut earlier: Survey, mut later: Survey, match_window_seconds: i64, 
         coverage_unknown: earlier.coverage_unknown.or(later.coverage_unknown),
         skip_data,
         changes,
-        others: others(earlier.others, later.others),
-        others_cut: earlier.others_cut || later.others_cut,
+        others_cut: earlier.others_cut || later.others_cut || others.len() > OTHERS_KEPT,
+        others: others.into_iter().take(OTHERS_KEPT).collect(),
     }
 }
 
