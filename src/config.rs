@@ -10,6 +10,7 @@ use crate::aws::AwsOptions;
 use crate::net::{Protocol, Timestamp};
 use crate::record::LogFormat;
 use crate::report::Format;
+use crate::survey::Division;
 
 /// How far back a live source is read when nothing is said.
 pub const DEFAULT_LIVE_SECONDS: i64 = 3600;
@@ -74,13 +75,21 @@ pub struct Report {
     /// What it is compared with.
     pub earlier: Option<Earlier>,
     /// How the findings are divided.
-    pub group_by: Option<GroupBy>,
+    pub group_by: Option<Division>,
     /// Directory for the rejected conversations as Parquet.
     pub dataset: Option<PathBuf>,
     /// Directory for what each day came to.
     pub state: Option<PathBuf>,
     /// When the run began: the end of a time that has no other.
     pub now: Timestamp,
+}
+
+impl Report {
+    /// Whether it is one row for each rejected conversation of the whole time.
+    #[must_use]
+    pub fn is_rows(&self) -> bool {
+        matches!(self.format, Some(ReportFormat::As(format)) if format.has_rows())
+    }
 }
 
 /// How a report is written.
@@ -99,50 +108,6 @@ pub enum Earlier {
     PreviousPeriod,
     /// An earlier report or diagnosis, as JSON.
     Baseline(PathBuf),
-}
-
-/// How findings are divided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupBy {
-    /// By subnet.
-    Subnet,
-    /// By VPC.
-    Vpc,
-    /// By account.
-    Account,
-    /// By the responder's protocol and port.
-    Service,
-    /// By the value of this tag at the interface, its subnet or its VPC.
-    Tag(String),
-}
-
-impl std::str::FromStr for GroupBy {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text {
-            "subnet" => Ok(Self::Subnet),
-            "vpc" => Ok(Self::Vpc),
-            "account" => Ok(Self::Account),
-            "service" => Ok(Self::Service),
-            _ => match text.strip_prefix("tag:") {
-                Some(key) if !key.is_empty() => Ok(Self::Tag(key.to_owned())),
-                _ => Err(ValueError::GroupBy(text.to_owned())),
-            },
-        }
-    }
-}
-
-impl std::fmt::Display for GroupBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Subnet => f.write_str("subnet"),
-            Self::Vpc => f.write_str("vpc"),
-            Self::Account => f.write_str("account"),
-            Self::Service => f.write_str("service"),
-            Self::Tag(key) => write!(f, "tag:{key}"),
-        }
-    }
 }
 
 /// Where changes of network ACLs over time are from.
@@ -241,7 +206,7 @@ pub enum ValueError {
     Cidr(String),
     /// Nothing to divide findings by.
     #[error("`{0}` is none of subnet, vpc, account, service and tag:KEY")]
-    GroupBy(String),
+    Division(String),
     /// Not a protocol.
     #[error("`{0}` is neither a protocol number nor a name such as tcp, udp or icmp")]
     Protocol(String),
@@ -314,6 +279,20 @@ pub fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, ValueError> {
         None => (port(text)?, port(text)?),
     };
     if from > to { Err(error()) } else { Ok(from..=to) }
+}
+
+/// Reads `subnet`, `vpc`, `account`, `service` or `tag:KEY`.
+pub fn parse_division(text: &str) -> Result<Division, ValueError> {
+    match text {
+        "subnet" => Ok(Division::Subnet),
+        "vpc" => Ok(Division::Vpc),
+        "account" => Ok(Division::Account),
+        "service" => Ok(Division::Service),
+        _ => match text.strip_prefix("tag:") {
+            Some(key) if !key.is_empty() => Ok(Division::Tag(key.to_owned())),
+            _ => Err(ValueError::Division(text.to_owned())),
+        },
+    }
 }
 
 /// Reads an address or a CIDR.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::read::{OutputArgs, ReadArgs, usage};
-use crate::config::{Earlier, GroupBy, Keep, Report, ReportFormat};
+use crate::config::{Earlier, Keep, Report, ReportFormat, parse_division};
 use crate::net::Timestamp;
 use crate::report;
+use crate::survey::Division;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
@@ -23,8 +24,8 @@ pub(super) struct ReportArgs {
     baseline: Option<PathBuf>,
 
     /// Divide the findings: subnet, vpc, account, service or tag:KEY
-    #[arg(long, value_name = "BY", help_heading = "Report")]
-    group_by: Option<GroupBy>,
+    #[arg(long, value_name = "BY", help_heading = "Report", value_parser = parse_division)]
+    group_by: Option<Division>,
 
     /// Write the rejected conversations as Parquet too, one file a day
     #[arg(long, value_name = "DIR", help_heading = "Report")]

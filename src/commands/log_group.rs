@@ -4,7 +4,6 @@ use std::collections::btree_map::Entry;
 
 use anyhow::bail;
 
-use super::present::ONGOING_SECONDS;
 use super::sources::{Found, Window};
 use super::watch::Watch;
 use crate::aws::{AwsError, FlowLog};
@@ -12,6 +11,7 @@ use crate::config::DEFAULT_LIVE_SECONDS;
 use crate::correlate::{LONGEST_RECORD_SECONDS, Span};
 use crate::net::Timestamp;
 use crate::pipeline::{ReadOptions, RejectedSpans, rejected_spans};
+use crate::report::view::ONGOING_SECONDS;
 use crate::source::cloudwatch::{CloudWatch, LogGroup, Needed, TimeRange};
 
 /// What flow logs that deliver to a group say of it.

@@ -12,12 +12,12 @@ use super::session::{Session, is_guessed};
 use super::sources::{Found, Window};
 use super::state::{Days, hash_of, scope};
 use super::{Outcome, interrupt};
-use crate::config::{Diagnose, Earlier, GroupBy, Report, ReportFormat};
+use crate::config::{Diagnose, Earlier, Report, ReportFormat};
 use crate::net::Timestamp;
 use crate::report::view::{Comparison, Incomplete, Row};
 use crate::report::{self, Format};
 use crate::source::{Stop, is_live};
-use crate::survey::{Baseline, Division, Finish, Survey, compare, merge};
+use crate::survey::{Baseline, Finish, Survey, compare, merge};
 
 /// Records of a day arrive up to this long after its end: CloudWatch Logs and S3 are usually 5 to 10 minutes late (VPC
 /// User Guide, "Flow logs basics").
@@ -36,8 +36,16 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
         _ => None,
     };
     let mut session = Session::new(&config.diagnose, &stop)?;
-    let mut reader =
-        Reader { config, session: &mut session, stop: &stop, notes: Vec::new(), are_inputs_named: true };
+    let is_kept = config.state.is_some() || config.dataset.is_some();
+    let account_id = if is_kept { session.account_id() } else { None };
+    let mut reader = Reader {
+        config,
+        scope: scope(&config.diagnose, account_id.as_deref()),
+        session: &mut session,
+        stop: &stop,
+        notes: Vec::new(),
+        are_inputs_named: true,
+    };
     let window = reader.window()?;
     let baseline = match (&config.earlier, window.since) {
         (Some(Earlier::PreviousPeriod), Some(since)) => {
@@ -56,11 +64,9 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
         refuse_imperfect(&survey.diagnosis)?;
     }
     let network = session.network_around(&survey)?;
-    if config.diagnose.keep.evidence {
-        fix_survey(&mut survey, network);
-    }
+    fix_survey(&mut survey, network);
     let comparison = baseline.map(|(baseline, file)| compared(&mut survey, &baseline, file, config.now));
-    let division = config.group_by.as_ref().map(division);
+    let division = config.group_by.clone();
     let report = crate::survey::report(survey, network, Finish { division, comparison, settled });
     let output = &config.diagnose.output;
     let format = config.format.unwrap_or_else(|| default_format(config));
@@ -84,16 +90,6 @@ pub fn run(config: &Report) -> anyhow::Result<Outcome> {
 fn default_format(config: &Report) -> ReportFormat {
     let is_shown = config.diagnose.output.file.is_none() && stdout().is_terminal();
     if is_shown { ReportFormat::As(Format::Text) } else { ReportFormat::Html }
-}
-
-fn division(group_by: &GroupBy) -> Division {
-    match group_by {
-        GroupBy::Subnet => Division::Subnet,
-        GroupBy::Vpc => Division::Vpc,
-        GroupBy::Account => Division::Account,
-        GroupBy::Service => Division::Service,
-        GroupBy::Tag(key) => Division::Tag(key.clone()),
-    }
 }
 
 fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
@@ -133,6 +129,8 @@ struct Reader<'a, 'c> {
     config: &'a Report,
     session: &'a mut Session<'c>,
     stop: &'a Stop,
+    /// Account, sources, filters and options: what kept days and rows are of.
+    scope: String,
     notes: Vec<String>,
     /// Whether the names of all inputs say which time they hold.
     are_inputs_named: bool,
@@ -171,40 +169,40 @@ impl Reader<'_, '_> {
     /// What a time came to. Its rows go to `dataset`, if they are wanted.
     fn read(&mut self, window: Window, dataset: Option<&Path>) -> anyhow::Result<Survey> {
         if let (Some(dir), Some(since)) = (&self.config.state, window.since) {
-            let account_id = self.session.account_id();
-            let days = Days::open(dir, &self.config.diagnose, account_id.as_deref())?;
-            let told = self.notes.len();
-            let survey = self.day_by_day(&days, since, window.until, dataset)?;
-            if !self.session.learn_of_accepted(&survey) {
-                return Ok(survey);
-            }
-            self.notes.truncate(told);
-            return self.day_by_day(&days, since, window.until, dataset);
+            let days = Days::open(dir, &self.scope, self.config.diagnose.output.top)?;
+            return self.twice_if_guessed(|reader| reader.day_by_day(&days, since, window.until, dataset));
         }
         let found = self.session.find(window)?;
-        if let Some(days) = self.days_of_much(&found, window) {
-            let told = self.notes.len();
-            let survey = self.in_parts(&found, window, &days, dataset)?;
-            if !self.session.learn_of_accepted(&survey) {
-                return Ok(survey);
-            }
-            self.notes.truncate(told);
-            return self.in_parts(&found, window, &days, dataset);
+        if let Some(midnights) = self.days_of_much(&found, window) {
+            return self.twice_if_guessed(|reader| reader.in_parts(&found, window, &midnights, dataset));
         }
         let mut survey = self.session.survey_found(window, found)?;
         let rows = self.write_rows(&mut survey, window, dataset)?;
-        if matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows()) {
+        if self.config.is_rows() {
             survey.diagnosis.rows = rows;
         }
         Ok(survey)
+    }
+
+    /// Reads part by part, and once more where a part without accepted records was judged before others showed some.
+    fn twice_if_guessed(
+        &mut self,
+        read: impl Fn(&mut Self) -> anyhow::Result<Survey>,
+    ) -> anyhow::Result<Survey> {
+        let told = self.notes.len();
+        let survey = read(self)?;
+        if !self.session.learn_of_accepted(&survey) {
+            return Ok(survey);
+        }
+        self.notes.truncate(told);
+        read(self)
     }
 
     /// The midnights (UTC) between which a time is read part by part: when there is more to read than memory may hold, so
     /// that what is rejected in one day is all that has to be there at once. Not where rows are asked for, which are one for
     /// each conversation of the whole time.
     fn days_of_much(&self, found: &Found, window: Window) -> Option<Vec<Timestamp>> {
-        let has_rows = matches!(self.config.format, Some(ReportFormat::As(format)) if format.has_rows());
-        let (first, last, bytes) = found.named_times().filter(|_| !has_rows)?;
+        let (first, last, bytes) = found.named_times().filter(|_| !self.config.is_rows())?;
         if bytes <= self.config.diagnose.memory_limit_bytes as u64 {
             return None;
         }
@@ -267,7 +265,7 @@ impl Reader<'_, '_> {
                 since: window.since.or(read.first_record),
                 until: window.until.or(read.last_record.map(|last| last.plus_seconds(1))),
                 complete: survey.diagnosis.summary.complete,
-                scope: scope(&self.config.diagnose, None),
+                scope: self.scope.clone(),
             };
             self.notes.extend(write_days(dir, &rows, &held)?);
         }
@@ -300,7 +298,7 @@ impl Reader<'_, '_> {
                 }
                 break;
             }
-            let (survey, is_kept) = self.day(days, slice, is_whole, dataset)?;
+            let (survey, is_kept) = self.day(days, day, slice, is_whole, dataset)?;
             (kept, read) = if is_kept { (kept + 1, read) } else { (kept, read + 1) };
             let Diagnose { match_window_seconds, output, .. } = &self.config.diagnose;
             whole = Some(match whole {
@@ -326,18 +324,17 @@ impl Reader<'_, '_> {
     fn day(
         &mut self,
         days: &Days,
+        day: Timestamp,
         slice: Window,
         is_whole: bool,
         dataset: Option<&Path>,
     ) -> anyhow::Result<(Survey, bool)> {
-        let (Some(day), config) = (slice.since, &self.config.diagnose) else {
-            return Ok((self.session.survey(slice)?, false));
-        };
+        let config = &self.config.diagnose;
         let sources = &config.sources;
         let is_settled = slice.until.is_some_and(|end| end.plus_seconds(SETTLED_SECONDS) <= self.config.now);
         let is_local = !sources.is_empty() && !sources.iter().any(|source| is_live(source));
         let can_be_kept = is_whole && (is_local || is_settled);
-        let has_rows = dataset.is_none_or(|dir| has_day(dir, day, &scope(config, None)));
+        let has_rows = dataset.is_none_or(|dir| has_day(dir, day, &self.scope));
         let can_be_taken = can_be_kept && has_rows;
         // What a log group holds is only known when it is read.
         let is_listed = !sources.is_empty()

@@ -70,12 +70,7 @@ impl<'a> Session<'a> {
         self.read_and_judge(window, |material| material.diagnosis())
     }
 
-    /// The same, with the sums that a report needs.
-    pub(super) fn survey(&mut self, window: Window) -> anyhow::Result<Survey> {
-        self.read_and_judge(window, present::survey)
-    }
-
-    /// The same, of what was found before.
+    /// Reads what was found, for the sums that a report needs too.
     pub(super) fn survey_found(&mut self, window: Window, found: Found) -> anyhow::Result<Survey> {
         let survey = self.judge(window, found, present::survey);
         self.watch.clear();

@@ -43,9 +43,9 @@ struct Kept<S> {
 }
 
 impl Days {
-    /// The days of what `config` reads, in a folder below `dir`.
-    pub(super) fn open(dir: &Path, config: &Diagnose, account_id: Option<&str>) -> anyhow::Result<Self> {
-        let scope = format!("{}; examples {}", scope(config, account_id), config.output.top);
+    /// The days of one [`scope`] with so many examples for each finding, in a folder below `dir`.
+    pub(super) fn open(dir: &Path, scope: &str, top: usize) -> anyhow::Result<Self> {
+        let scope = format!("{scope}; examples {top}");
         let dir = dir.join(format!("{:016x}", FixedState::with_seed(12).hash_one(&scope)));
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the directory {}", dir.display()))?;

@@ -84,6 +84,9 @@ pub fn coverage(coverage: &Coverage) -> String {
     let with_gaps = coverage.interfaces.iter().filter(|one| one.gap_seconds > 0).count() as u64;
     let lossy = coverage.interfaces.iter().filter(|one| one.skip_data > 0).count() as u64;
     let all = coverage.interfaces.len() as u64 + coverage.interfaces_left_out + coverage.interfaces_covered;
+    if all == 0 {
+        return "there is no record of any interface".to_owned();
+    }
     if with_gaps + lossy + coverage.interfaces_left_out == 0 {
         return format!(
             "{} with records in every {}",

@@ -21,6 +21,18 @@ pub use report::{
     Hourly, HourlyFinding, InterfaceCoverage, NaclChange, Report, Talker, Talkers, TimeSpan,
 };
 
+/// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
+pub const ONGOING_SECONDS: i64 = 600;
+
+/// Clients behind NAT gateways that are listed for a finding.
+pub const CLIENTS_LISTED: usize = 32;
+
+/// The most slices that a timeline has.
+pub const TIMELINE_SLICES: i64 = 240;
+
+/// Groups of requests without an answer that are listed: a scan of a network from inside has one for each address.
+pub const NO_REPLY_GROUPS: usize = 1000;
+
 /// The whole result of `flowcheck`, as `--format json` prints it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Diagnosis {

@@ -15,8 +15,8 @@ use crate::report::view::{
 /// Pairs of requester and service in a report.
 const TALKERS_REPORTED: usize = 100;
 
-/// Hours that a report counts one by one: a hundred days.
-const MOST_HOURS: i64 = 2_400;
+/// Hours that a report counts one by one: those of a leap year.
+const MOST_HOURS: i64 = 366 * 24;
 
 /// What a report is made with.
 #[derive(Debug, Default)]
@@ -48,6 +48,12 @@ pub fn report(survey: Survey, config: &NetworkConfig, finish: Finish) -> Report 
         &diagnosis,
         finish.settled,
     );
+    let hourly = hourly(&diagnosis, &sums);
+    let is_before = |hour: &i64| Timestamp(hour * HOUR) < hourly.start;
+    if sums.iter().flat_map(|sums| sums.hours.keys()).any(is_before) {
+        let note = format!("what was rejected before {} is in the sums, and not hour by hour", hourly.start);
+        diagnosis.notes.push(note);
+    }
     let groups = finish.division.map(|division| groups(&division, &diagnosis, &sums, config));
     let named = coverage.interfaces.iter().map(|one| &one.interface_id);
     let named =
@@ -61,7 +67,7 @@ pub fn report(survey: Survey, config: &NetworkConfig, finish: Finish) -> Report 
     }
     name_addresses(&mut diagnosis.names, &talkers, config);
     Report {
-        hourly: hourly(&diagnosis, &sums),
+        hourly,
         nacl_changes: nacl_changes(changes, &diagnosis),
         interfaces,
         talkers,
@@ -92,13 +98,8 @@ fn hourly(diagnosis: &Diagnosis, sums: &[Sums]) -> Hourly {
     let (Some(first), Some(last)) = (ends.clone().chain(seen()).min(), ends.chain(seen()).max()) else {
         return Hourly { slice_seconds: 3600, ..Hourly::default() };
     };
-    // A record of another age does not make a list without end: what was rejected counts.
-    let (first, last) = if last - first >= MOST_HOURS {
-        (seen().min().unwrap_or(last), seen().max().unwrap_or(last))
-    } else {
-        (first, last)
-    };
-    let last = last.min(first.saturating_add(MOST_HOURS - 1));
+    // A record of another age does not make a list without end.
+    let first = first.max(last.saturating_sub(MOST_HOURS - 1));
     let findings = diagnosis.findings.iter().zip(sums).map(|(finding, sums)| {
         let of = |which: usize| {
             (first..=last).map(|hour| sums.hours.get(&hour).map_or(0, |sum| sum[which])).collect()

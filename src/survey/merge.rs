@@ -7,8 +7,9 @@ use std::hash::Hash;
 use super::{Cell, Edge, HOUR, OtherFlows, SeenReplies, Sums, SumsKey, Survey, TALKERS_KEPT};
 use crate::net::Timestamp;
 use crate::report::view::{
-    AffectedClient, Diagnosis, Finding, InputSummary, NoReply, NoReplyGroup, OtherRejects, Service,
-    SkipInterval, Summary, Talker, Talkers, Timeline, Window,
+    AffectedClient, CLIENTS_LISTED, Diagnosis, Finding, InputSummary, NO_REPLY_GROUPS, NoReply, NoReplyGroup,
+    ONGOING_SECONDS, OtherRejects, Service, SkipInterval, Summary, TIMELINE_SLICES, Talker, Talkers,
+    Timeline, Window,
 };
 
 /// Kinds of other rejects that are kept to be held against fixes.
@@ -16,15 +17,6 @@ const OTHERS_KEPT: usize = 1_000_000;
 
 /// Malformed lines shown.
 const MALFORMED_SHOWN: usize = 10;
-
-/// Clients behind NAT gateways shown for a finding.
-const CLIENTS_SHOWN: usize = 32;
-
-/// Groups of requests without an answer that are shown.
-const SILENT_GROUPS_SHOWN: usize = 1000;
-
-/// The most slices of a timeline.
-const TIMELINE_SLICES: i64 = 240;
 
 /// What two stretches of time came to together, `later` following `earlier`. Conversations go on from one to the other
 /// when no more than `match_window_seconds` lie between their rejected replies. `top` examples are kept for each finding,
@@ -51,7 +43,7 @@ pub fn merge(mut earlier: Survey, mut later: Survey, match_window_seconds: i64, 
         finding.fix = None;
         finding.timeline = timeline(sums, &diagnosis.window);
         finding.ongoing = finding.restored.is_none()
-            && last_record.is_some_and(|last| last.seconds_since(finding.last_seen) <= 600);
+            && last_record.is_some_and(|last| last.seconds_since(finding.last_seen) <= ONGOING_SECONDS);
     }
     name(&mut findings);
     findings.sort_by_key(|(finding, _)| (class(finding.cause), Reverse(finding.conversations)));
@@ -319,8 +311,8 @@ fn unite(known: &mut Finding, later: Finding, top: usize) {
     let clients = std::mem::take(&mut known.affected_clients).into_iter().chain(later.affected_clients);
     known.affected_clients = clients_of(clients);
     known.affected_clients_left_out += later.affected_clients_left_out;
-    known.affected_clients_left_out += known.affected_clients.len().saturating_sub(CLIENTS_SHOWN) as u64;
-    known.affected_clients.truncate(CLIENTS_SHOWN);
+    known.affected_clients_left_out += known.affected_clients.len().saturating_sub(CLIENTS_LISTED) as u64;
+    known.affected_clients.truncate(CLIENTS_LISTED);
     known.examples.extend(later.examples);
     examples(known, top);
 }
@@ -344,34 +336,53 @@ fn rank(confidence: &str) -> u8 {
     }
 }
 
-/// What is to be said of both, each thing once: of two that differ in their figures only, counts (`2 of 55 conversations …`)
-/// are added up, and of everything else the later one stands.
+/// What is to be said of both, each thing once: of two that differ in their moments only, the time from the one to the other
+/// is said, and counts of the same thing (`2 of 55 conversations …`) are added up.
 fn both(known: Option<String>, more: Option<String>) -> Option<String> {
     let (Some(known), Some(more)) = (known.as_deref(), more.as_deref()) else { return known.or(more) };
     let mut parts: Vec<String> = known.split("; ").map(str::to_owned).collect();
     for part in more.split("; ") {
-        let same = parts.iter_mut().find(|known| without_figures(known) == without_figures(part));
-        match same {
-            Some(known) => *known = added(known, part).unwrap_or_else(|| part.to_owned()),
+        let same = |known: &String| added(known, part).or_else(|| widened(known, part));
+        match parts.iter().enumerate().find_map(|(at, known)| Some((at, same(known)?))) {
+            Some((at, said)) => parts[at] = said,
             None => parts.push(part.to_owned()),
         }
     }
     Some(parts.join("; "))
 }
 
-fn without_figures(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_digit()).collect()
-}
-
-/// `2 of 55 …` and `1 of 27 …` are `3 of 82 …`.
+/// `2 of 55 …` and `1 of 27 …` are `3 of 82 …`, where the rest is the same.
 fn added(known: &str, more: &str) -> Option<String> {
     let counts = |text: &str| -> Option<(u64, u64, String)> {
         let (some, rest) = text.split_once(" of ")?;
         let (all, rest) = rest.split_once(' ')?;
         Some((some.parse().ok()?, all.parse().ok()?, rest.to_owned()))
     };
-    let ((some, all, rest), (more_some, more_all, _)) = (counts(known)?, counts(more)?);
-    Some(format!("{} of {} {rest}", some.saturating_add(more_some), all.saturating_add(more_all)))
+    let ((some, all, rest), (more_some, more_all, more_rest)) = (counts(known)?, counts(more)?);
+    (rest == more_rest)
+        .then(|| format!("{} of {} {rest}", some.saturating_add(more_some), all.saturating_add(more_all)))
+}
+
+/// `captured at 02:30` and `captured at 03:30` are `captured at 02:30–03:30` (in RFC 3339), where all other words are the
+/// same.
+fn widened(known: &str, more: &str) -> Option<String> {
+    let (known, more): (Vec<_>, Vec<_>) = (known.split(' ').collect(), more.split(' ').collect());
+    let word = |(known, more): (&&str, &&str)| {
+        if known == more {
+            return Some((*known).to_owned());
+        }
+        let ((a, b, mark), (c, d, other_mark)) = (moments(known)?, moments(more)?);
+        (mark == other_mark).then(|| format!("{}–{}{mark}", a.min(c), b.max(d)))
+    };
+    let words = known.iter().zip(&more).map(word).collect::<Option<Vec<_>>>()?;
+    (known.len() == more.len()).then(|| words.join(" "))
+}
+
+/// The moment, or the first and the last one, that a word is, and the mark behind it.
+fn moments(word: &str) -> Option<(Timestamp, Timestamp, &str)> {
+    let bare = word.trim_end_matches([',', ':', '.']);
+    let (first, last) = bare.split_once('–').unwrap_or((bare, bare));
+    Some((first.parse().ok()?, last.parse().ok()?, &word[bare.len()..]))
 }
 
 fn unite_lists<T: Ord>(known: &mut Vec<T>, more: Vec<T>) {
@@ -567,7 +578,7 @@ fn no_reply(a: NoReply, b: NoReply) -> NoReply {
         sum.last_seen = sum.last_seen.max(one.last_seen);
     });
     groups.sort_by_key(|group| Reverse(group.conversations));
-    let cut = groups.split_off(SILENT_GROUPS_SHOWN.min(groups.len()));
+    let cut = groups.split_off(NO_REPLY_GROUPS.min(groups.len()));
     NoReply {
         conversations: a.conversations + b.conversations,
         packets: a.packets.saturating_add(b.packets),

@@ -175,3 +175,31 @@ fn a_tenth_more_is_worse_and_a_tenth_less_is_better() {
     let statuses: Vec<_> = told.findings.iter().map(|one| (one.status, one.finding_id.as_str())).collect();
     assert_eq!(statuses, [("new", "b"), ("resolved", "a")]);
 }
+
+#[test]
+fn what_is_said_of_several_days_is_said_once_and_true_of_all() {
+    let said = |before: &str, now: &str| {
+        let (mut earlier, mut later) = (stretch("a", 1, MIDNIGHT - 60), stretch("a", 1, MIDNIGHT));
+        earlier.diagnosis.findings[0].detail = Some(before.to_owned());
+        later.diagnosis.findings[0].detail = Some(now.to_owned());
+        merge(earlier, later, 300, 5).diagnosis.findings[0].detail.clone().unwrap_or_default()
+    };
+    let captured = |at: &str| format!("rules as captured at {at}, without a history of changes");
+    let (first, second) = ("2026-11-20T02:30:00Z", "2026-11-21T02:30:00Z");
+    assert_eq!(said(&captured(first), &captured(first)), captured(first));
+    assert_eq!(said(&captured(first), &captured(second)), captured(&format!("{first}–{second}")));
+    assert_eq!(
+        said(&captured(&format!("{first}–{second}")), &captured("2026-11-22T02:30:00Z")),
+        captured(&format!("{first}–2026-11-22T02:30:00Z"))
+    );
+    assert_eq!(
+        said("2 of 55 conversations lack it", "1 of 27 conversations lack it"),
+        "3 of 82 conversations lack it"
+    );
+    // Two subnets are two, whatever their ids are made of.
+    assert_eq!(
+        said("both ends are in subnet-01", "both ends are in subnet-02"),
+        "both ends are in subnet-01; both ends are in subnet-02"
+    );
+    assert_eq!(said("a; b", "b; c"), "a; b; c");
+}

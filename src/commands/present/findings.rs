@@ -4,18 +4,12 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::{Material, ONGOING_SECONDS, Rejected};
+use super::{Material, Rejected};
 use crate::attribute::{ChangeSeen, Confidence, Finding, Judged, Part, affected_clients};
 use crate::correlate::Span;
 use crate::nacl::{NearMissReason, Observed, Packet, evaluate, near_misses};
 use crate::net::{Direction, FiveTuple, Timestamp};
-use crate::report::view;
-
-/// Clients behind NAT gateways that are listed.
-const CLIENTS_LISTED: usize = 32;
-
-/// The most slices a timeline has.
-const TIMELINE_SLICES: i64 = 240;
+use crate::report::view::{self, CLIENTS_LISTED, ONGOING_SECONDS, TIMELINE_SLICES};
 
 impl Material<'_> {
     pub(super) fn finding(&self, at: usize, finding: &Finding<'_>) -> view::Finding {

@@ -24,9 +24,6 @@ pub(super) use caveats::NO_ACCEPT;
 pub(super) use fix::fix_survey;
 pub(super) use survey::{Evidence, survey};
 
-/// Replies rejected this close to the end of the records are still being rejected: the longest capture window.
-pub(super) const ONGOING_SECONDS: i64 = 600;
-
 /// Everything a view is made of.
 pub(super) struct Material<'a> {
     pub(super) config: &'a Diagnose,

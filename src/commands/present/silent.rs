@@ -3,10 +3,7 @@
 use super::Material;
 use crate::attribute::{Cause, Followed, Silence};
 use crate::correlate::SightingKind;
-use crate::report::view;
-
-/// Groups shown: a scan of a network from inside has one for each address.
-const MOST_GROUPS: usize = 1000;
+use crate::report::view::{self, NO_REPLY_GROUPS};
 
 impl Material<'_> {
     /// What is known of requests without an answer, or why nothing is.
@@ -17,8 +14,8 @@ impl Material<'_> {
         Ok(view::NoReply {
             conversations: groups.iter().map(|group| group.conversations).sum(),
             packets: groups.iter().map(|group| group.packets).fold(0, u64::saturating_add),
-            groups: groups.iter().take(MOST_GROUPS).map(|group| self.silence(group)).collect(),
-            groups_left_out: groups.len().saturating_sub(MOST_GROUPS) as u64,
+            groups: groups.iter().take(NO_REPLY_GROUPS).map(|group| self.silence(group)).collect(),
+            groups_left_out: groups.len().saturating_sub(NO_REPLY_GROUPS) as u64,
             not_known_yet: known.not_known_yet,
             records_lost: known.records_lost,
             direction_unknown: known.direction_unknown,

@@ -97,16 +97,24 @@ impl Material<'_> {
                 packets: flows.packets,
             },
         );
+        let (changes, changes_left_out) = self.nacl_changes();
+        let mut diagnosis = self.diagnosis();
+        if changes_left_out > 0 {
+            diagnosis.notes.push(format!(
+                "{changes_left_out} changes of network ACLs after the first {CHANGES_SHOWN} of a time read at once are not \
+                 listed; findings are judged by all of them"
+            ));
+        }
         Survey {
             sums,
             talkers: self.talkers(),
             coverage,
             coverage_unknown,
             skip_data: self.all_skip_data(),
-            changes: self.nacl_changes(),
+            changes,
             others: others.collect(),
             others_cut: evidence.others_cut,
-            diagnosis: self.diagnosis(),
+            diagnosis,
         }
     }
 
@@ -139,9 +147,7 @@ impl Material<'_> {
                 cell.packets = cell.packets.saturating_add(packets);
                 cell.bytes = cell.bytes.saturating_add(record.bytes.unwrap_or(0));
             }
-            if self.config.keep.evidence {
-                self.note_edges(&mut sums, judged, hour_of(span), cell);
-            }
+            self.note_edges(&mut sums, judged, hour_of(span), cell);
         }
         sums
     }
@@ -257,16 +263,17 @@ impl Material<'_> {
         intervals
     }
 
-    /// Changes in the time asked for, or else in the time that has records.
-    fn nacl_changes(&self) -> Vec<view::NaclChange> {
-        let Some(history) = self.network.history() else { return Vec::new() };
+    /// Changes in the time asked for, or else in the time that has records; and how many are beyond those shown.
+    fn nacl_changes(&self) -> (Vec<view::NaclChange>, usize) {
+        let Some(history) = self.network.history() else { return (Vec::new(), 0) };
         let span = self.reading.correlated.span;
         let since = self.window.since.or(span.map(|span| span.start));
         let until = self.window.until.or(span.map(|span| span.end));
-        let (Some(since), Some(until)) = (since, until) else { return Vec::new() };
+        let (Some(since), Some(until)) = (since, until) else { return (Vec::new(), 0) };
         let events = history.timeline().events().iter();
-        let events = events.filter(|event| since <= event.time && event.time <= until).take(CHANGES_SHOWN);
-        let changes = events.map(|event| {
+        let events: Vec<_> = events.filter(|event| since <= event.time && event.time <= until).collect();
+        let left_out = events.len().saturating_sub(CHANGES_SHOWN);
+        let changes = events.into_iter().take(CHANGES_SHOWN).map(|event| {
             let rule = event.change.rule();
             view::NaclChange {
                 time: event.time,
@@ -281,6 +288,6 @@ impl Material<'_> {
                 ended: Vec::new(),
             }
         });
-        changes.collect()
+        (changes.collect(), left_out)
     }
 }

@@ -1,5 +1,6 @@
 //! The first screen: what is broken, since when, who changed it, what to do. And whether that can be trusted.
 
+use super::super::compared::statuses;
 use super::super::phrase::{counted, counted_len, duration, window};
 use super::super::view::{Comparison, Diagnosis, Finding};
 use super::super::wording::{admitted, doubt, effect, impact, outcome, scope};
@@ -30,12 +31,12 @@ impl Page<'_> {
         let unread = self.report.diagnosis.input.incomplete.len();
         let what = match unread {
             0 => "a limit was reached (see the warnings)".to_owned(),
-            _ => format!("{} could not be read to the end", counted_len(unread, "input")),
+            _ => format!("{} could not be had whole", counted_len(unread, "input or answer")),
         };
         html.within("p", &[("class", "alert"), ("role", "note")], |html| {
             html.raw("<strong>Incomplete.</strong> ")
                 .text(&format!("Not everything was looked at: {what}. "));
-            html.raw("All figures are lower bounds. <a href=\"#data\">What is missing</a>");
+            html.raw("Figures may be too low. <a href=\"#data\">What is missing</a>");
         });
     }
 
@@ -109,7 +110,8 @@ impl Page<'_> {
             return;
         }
         let unknown = match self.report.diagnosis.network_config.history {
-            _ if !finding.cause.starts_with("nacl_") => "Nobody changed a network ACL that is to blame here.",
+            _ if finding.cause == "undetermined" => "Not known: which rule denied is undetermined.",
+            _ if !finding.cause.starts_with("nacl_") => "No network ACL is to blame.",
             "none" => "Not known: no history of changes was given (--history).",
             _ => "The history given shows no change that explains it.",
         };
@@ -130,8 +132,10 @@ impl Page<'_> {
         let (word, how_many) =
             (if fix.entries.len() == 1 { "rule" } else { "rules" }, fix.entries.len().min(3));
         html.within("p", &[], |html| {
+            let is_wider = fix.entries.iter().any(|entry| entry.replaces.is_some());
+            let change = if is_wider { "Add or widen" } else { "Add" };
             html.text(&format!(
-                "Add {} {word} to {}:",
+                "{change} {} {word} in {}:",
                 number(length(fix.entries.len())),
                 fix.entries[0].direction
             ));
@@ -208,13 +212,6 @@ impl Page<'_> {
 
 /// `compared with the time before: 2 new, 1 worse, 1 resolved`.
 pub(super) fn compared_in_short(comparison: &Comparison) -> String {
-    let count = |status: &str| comparison.findings.iter().filter(|finding| finding.status == status).count();
-    let parts = ["new", "worse", "unchanged", "better", "resolved"].map(|status| (status, count(status)));
-    let parts: Vec<_> = parts.iter().filter(|(_, count)| *count > 0).collect();
-    let parts: Vec<_> = parts.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let with = if comparison.origin == "baseline" { "the baseline" } else { "the time before" };
-    match parts.as_slice() {
-        [] => format!("no findings now nor in {with}."),
-        _ => format!("compared with {with}: {}.", parts.join(", ")),
-    }
+    format!("compared with {with}: {}.", statuses(comparison))
 }

@@ -74,7 +74,9 @@ impl Page<'_> {
             let number = self.numbering.number(&finding.finding_id);
             let Some(number) = number.filter(|number| *number <= COLOURS) else {
                 let sum = if number.is_some() { &mut others } else { &mut asides };
-                sum.iter_mut().zip(of(finding)).for_each(|(sum, value)| *sum += value);
+                sum.iter_mut()
+                    .zip(of(finding))
+                    .for_each(|(sum, value)| *sum = u64::saturating_add(*sum, value));
                 continue;
             };
             series.push(Series {

@@ -1,11 +1,12 @@
 //! How much the figures are worth: what was read, what was lost, what could not be read.
 
+use super::super::compared;
 use super::super::phrase::{counted, duration};
-use super::super::view::{InputSummary, InterfaceCoverage};
+use super::super::view::{InputSummary, InterfaceCoverage, TimeSpan};
 use super::card::frame;
 use super::markup::{Html, length, number};
 use super::table::{Cell, Row, Table, figures, unsorted, words};
-use super::{Page, Section};
+use super::{Page, Section, capital};
 
 /// Gaps in one cell.
 const GAPS: usize = 5;
@@ -56,12 +57,14 @@ impl Page<'_> {
         html.element("h3", &[], "Gaps in the records of interfaces");
         let known =
             coverage.interfaces.len() as u64 + coverage.interfaces_left_out + coverage.interfaces_covered;
-        if known == 0 {
-            html.raw("<p>Of no interface is it known when there were records.</p>");
+        if known == 0 || coverage.unknown.is_some() {
+            html.sentence("p", &[("class", "about")], &capital(&compared::coverage(coverage)));
             return;
         }
+        let looked_at =
+            compared::gap(&TimeSpan { start: coverage.start, end: coverage.end.plus_seconds(-1) });
         let about = format!(
-            "{} have records all the time, and none lost; {} have gaps or lost records. A gap is a time without any record, NODATA included; one shorter than {} is not seen.",
+            "{} have records all the time, and none lost; {} have gaps or lost records, from {looked_at}. A gap is a time without any record, NODATA included; one shorter than {} is not seen.",
             counted(coverage.interfaces_covered, "interface"),
             number(known - coverage.interfaces_covered),
             duration(i64::from(coverage.resolution_seconds)),
@@ -83,8 +86,9 @@ impl Page<'_> {
         let row = |interface: &InterfaceCoverage| {
             let mut gaps = Html::new();
             for gap in interface.gaps.iter().take(GAPS) {
-                let length = duration(gap.end.seconds_since(gap.start));
-                let span = self.wording.calendar.span(gap.start, gap.end);
+                // Both ends belong to it.
+                let length = duration(gap.end.seconds_since(gap.start) + 1);
+                let span = compared::gap(gap);
                 gaps.element("div", &[], &format!("{span} ({length})"));
             }
             let hidden = length(interface.gaps.len().saturating_sub(GAPS)) + interface.gaps_left_out;

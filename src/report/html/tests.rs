@@ -215,3 +215,22 @@ fn without_a_script_a_checked_button_orders_and_hides_rows() {
         "#compared-table-box:has(#compared-table-became-0:checked) tbody tr:not(.became0){display:none}"
     ));
 }
+
+#[test]
+fn what_is_not_known_is_called_that() {
+    let mut report = sample::week();
+    report.diagnosis.findings.retain(|finding| finding.cause == "nacl_default");
+    report.diagnosis.findings.truncate(1);
+    report.hourly.findings.truncate(1);
+    let finding = &mut report.diagnosis.findings[0];
+    (finding.cause, finding.change, finding.fix) = ("undetermined", None, None);
+    report.coverage.unknown = Some("filters leave records out, so that gaps cannot be told".to_owned());
+    report.diagnosis.summary.complete = false;
+    let page = page(&report);
+    assert!(page.contains("Not known: which rule denied is undetermined."), "{page}");
+    assert!(page.contains("Gaps in the records: not known, because filters leave records out"), "{page}");
+    assert!(
+        !page.contains("have records all the time") && page.contains("Figures may be too low."),
+        "{page}"
+    );
+}

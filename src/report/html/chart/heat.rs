@@ -133,7 +133,7 @@ pub(in super::super) fn level_ranges(rows: &[(String, Vec<u64>)]) -> Vec<(u8, u6
         let to = bound(level, highest);
         if to >= from {
             ranges.push((level, from, to));
-            from = to + 1;
+            from = to.saturating_add(1);
         }
     }
     ranges
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn levels_and_their_ranges_agree() {
-        for highest in [1, 4, 37, 21_934] {
+        for highest in [1, 4, 37, 21_934, u64::MAX] {
             let ranges = level_ranges(&[(String::new(), vec![highest])]);
             assert_eq!(ranges.first().map(|(_, from, _)| *from), Some(1));
             assert_eq!(ranges.last().map(|(_, _, to)| *to), Some(highest));
