@@ -104,6 +104,10 @@ fn compared(survey: &mut Survey, baseline: &Baseline, file: Option<String>, now:
         let warning = "the time compared with has no record at all: what is new against it may be as old";
         survey.diagnosis.warnings.push(warning.to_owned());
     }
+    if !survey.diagnosis.summary.complete {
+        let warning = "this time was not read whole: what is called better or resolved may still be there";
+        survey.diagnosis.warnings.push(warning.to_owned());
+    }
     compare(&survey.diagnosis, baseline, file)
 }
 

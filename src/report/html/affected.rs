@@ -74,9 +74,10 @@ impl Page<'_> {
             let Talker { protocol, port, conversations, .. } = *talker;
             let service = service(&Service { protocol, port, conversations });
             let code = |text: &str| Cell::html(Html::of("code", &[], text), text);
+            let address = |text: &str| Cell::html(self.named(text), text);
             Row::from(vec![
-                code(&talker.requester),
-                code(&talker.responder),
+                address(&talker.requester),
+                address(&talker.responder),
                 code(&service),
                 Cell::figure(talker.conversations),
                 Cell::figure(talker.packets),

@@ -91,6 +91,15 @@ fn what_is_no_earlier_result_is_refused() {
 }
 
 #[test]
+fn what_was_not_read_is_not_called_resolved_without_a_word() {
+    let incident = Incident::new(2);
+    incident.cut_short();
+    let range = ["--since", "2026-11-21", "--until", "2026-11-22", "--format", "json", "--compare"];
+    let report = incident.report(&range);
+    report.expect(3, &["this time was not read whole: what is called better or resolved may still be there"]);
+}
+
+#[test]
 fn times_of_other_lengths_are_said() {
     let incident = Incident::new(2);
     let baseline = incident.scratch.at("day.json");
