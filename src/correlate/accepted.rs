@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::Span;
 use super::interface::InterfaceIndex;
+use super::hash::hash_ends_v4;
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::record::PlainRecord;
 
@@ -196,6 +197,19 @@ impl AcceptedRow {
         Protocol(self.interface_protocol.to_le_bytes()[0])
     }
 
+    /// Source port.
+    #[inline]
+    #[must_use]
+    pub fn srcport(&self) -> u16 {
+        self.srcport
+    }
+
+    /// Destination address and port.
+    #[inline]
+    pub(super) fn destination(&self) -> (u32, u16) {
+        (self.dstaddr, self.dstport)
+    }
+
     /// Evidence only.
     #[inline]
     #[must_use]
@@ -217,12 +231,13 @@ impl AcceptedRow {
         i64::from(self.start) + i64::from(self.seconds)
     }
 
-    /// Both ends of the conversation as numbers, address in the upper and port in the lower bits.
+    /// The hash of its conversation, as [`conversation_hash`](super::hash::conversation_hash) has it.
     #[inline]
-    pub(super) fn ends(&self) -> (u64, u64) {
-        (
+    pub(super) fn conversation_hash(&self) -> u64 {
+        hash_ends_v4(
             u64::from(self.srcaddr) << 16 | u64::from(self.srcport),
             u64::from(self.dstaddr) << 16 | u64::from(self.dstport),
+            self.protocol(),
         )
     }
 }

@@ -14,10 +14,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::Span;
-use super::accepted::WideRow;
+use super::accepted::{AcceptedRow, WideRow};
 use super::interface::InterfaceIndex;
 use super::reject::RejectedRow;
-use super::waiting::Run;
 use crate::net::Protocol;
 
 /// How far apart the legs' records may lie: the clock slack that AWS documents.
@@ -26,6 +25,9 @@ pub const CLIENT_SLACK_SECONDS: i64 = 60;
 /// Remote ends of rejected replies, and clients with each remote end they talked to. With more than that, as in a scan,
 /// nobody is named: the one client that happened to be kept would look like the only one.
 pub(super) const MOST_REMOTES: usize = 262_144;
+
+/// A bit for each of 65 536 remote ends: 8 KiB.
+const FILTER_WORDS: usize = 1024;
 pub(super) const MOST_CLIENTS: usize = 65_536;
 
 /// Spans kept of one remote end or one client before those that lie close become one.
@@ -92,7 +94,7 @@ impl Clients {
         let packet = &row.packet;
         let remote = RemoteEnd { address: packet.srcaddr, port: packet.srcport, protocol: packet.protocol };
         if self.filter.is_empty() {
-            self.filter = vec![0; 1024];
+            self.filter = vec![0; FILTER_WORDS];
         }
         let (word, bit) = place(&remote);
         self.filter[word] |= bit;
@@ -102,21 +104,12 @@ impl Clients {
         }
     }
 
-    /// Looks for those who sent to the remote ends.
-    pub(super) fn probe(&mut self, run: &Run) {
-        if self.remotes.is_empty() {
-            return;
-        }
-        for row in &run.rows {
-            let mut row = row.widen();
-            if let Some(interfaces) = &run.interfaces {
-                row.interface = interfaces[row.interface.0 as usize];
-            }
-            self.probe_row(&row);
-        }
-        for row in &run.wide {
-            self.probe_row(row);
-        }
+    /// Whether the destination of a row may be a remote end.
+    #[inline]
+    pub(super) fn may_know(&self, row: &AcceptedRow) -> bool {
+        let (address, port) = row.destination();
+        let (word, bit) = place_v4(address, port, row.protocol());
+        self.filter.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
     /// Looks at one row, its interface by the join's number.
@@ -183,12 +176,22 @@ fn merge(spans: &mut Vec<Span>, slack_seconds: i64) {
 
 /// Word and bit of a remote end in the filter.
 fn place(remote: &RemoteEnd) -> (usize, u64) {
-    let mut hasher = FixedState::with_seed(9).build_hasher();
-    match remote.address {
-        IpAddr::V4(address) => hasher.write_u32(address.to_bits()),
-        IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
-    }
-    hasher.write_u32(u32::from(remote.port) << 8 | u32::from(remote.protocol.0));
-    let hash = hasher.finish();
-    ((hash >> 6 & 1023) as usize, 1 << (hash & 63))
+    let address = match remote.address {
+        IpAddr::V4(address) => address.to_bits(),
+        IpAddr::V6(address) => {
+            let mut hasher = FixedState::with_seed(9).build_hasher();
+            hasher.write_u128(address.to_bits());
+            let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+            u32::from_le_bytes([a, b, c, d])
+        }
+    };
+    place_v4(address, remote.port, remote.protocol)
+}
+
+/// The same where the address is one of 32 bits.
+#[inline]
+fn place_v4(address: u32, port: u16, protocol: Protocol) -> (usize, u64) {
+    let remote = u64::from(address) << 24 | u64::from(port) << 8 | u64::from(protocol.0);
+    let hash = remote.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((hash >> 54) as usize & (FILTER_WORDS - 1), 1 << (hash >> 48 & 63))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::accepted::WideRow;
+use super::accepted::{AcceptedRow, WideRow};
 use super::clients::{Client, Clients};
 use super::conversation::Conversation;
 use super::coverage::Coverage;
@@ -12,6 +12,7 @@ use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
 use super::onset::{Onsets, Turns};
 use super::overflow::{PARTITIONS, Quota};
+use super::probe::Askers;
 use super::reject::{RejectTable, RejectedRow};
 use super::settled::Settled;
 use super::silent::SilentRequest;
@@ -312,14 +313,15 @@ impl Correlator {
     fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], has_room: bool) {
         if let Some(times) = batch.row_times.take() {
             let identities = &mut batch.accepted_identities;
-            if times.has_context
-                || !self.identities.add_accepted(identities, times.earliest_start, times.latest_start)
-            {
+            if times.has_context {
                 for (row, identity) in batch.accepted.iter().zip(identities.drain(..)) {
                     if !row.is_context() {
                         self.identities.add(Class::Accepted, row.start(), identity);
                     }
                 }
+            } else {
+                let starts = batch.accepted.iter().map(AcceptedRow::start);
+                self.identities.add_accepted(identities, times.earliest_start, times.latest_start, starts);
             }
             if !has_room {
                 let before = batch.accepted.len();
@@ -456,10 +458,15 @@ impl Correlator {
     }
 
     fn probe(&mut self, runs: Vec<Run>) {
+        let mut askers = Askers {
+            rejects: &mut self.rejects,
+            clients: &mut self.clients,
+            onsets: &mut self.onsets,
+            interfaces: &self.interfaces,
+            match_window_seconds: self.options.match_window_seconds,
+        };
         for run in runs {
-            self.rejects.probe(&run, self.options.match_window_seconds);
-            self.clients.probe(&run);
-            self.onsets.probe(&run, &self.interfaces);
+            askers.probe(&run);
             self.waiting.reuse(run);
         }
     }
@@ -485,11 +492,14 @@ impl Correlator {
         if self.spilled.is_none() && self.rejects.bytes() <= self.bounds.memory / 4 {
             let window = self.options.match_window_seconds;
             let mut rejects = self.rejects.clone();
-            for run in self.waiting.runs() {
-                rejects.probe(run, window);
-                clients.probe(run);
-                onsets.probe(run, &self.interfaces);
-            }
+            let mut askers = Askers {
+                rejects: &mut rejects,
+                clients: &mut clients,
+                onsets: &mut onsets,
+                interfaces: &self.interfaces,
+                match_window_seconds: window,
+            };
+            self.waiting.runs().for_each(|run| askers.probe(run));
             rejects.settle_all(window, &self.interfaces, &mut settled);
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };

@@ -159,12 +159,27 @@ impl Identities {
     }
 
     /// Takes the identities of accepted records that all started in `earliest..=latest` and leaves an empty list.
-    /// `false`, and nothing is taken, when they belong to several slices.
-    pub(super) fn add_accepted(&mut self, identities: &mut Vec<u64>, earliest: i64, latest: i64) -> bool {
-        if Slice::of(earliest) != Slice::of(latest) {
-            return false;
-        }
+    /// `starts` has the `start` of each.
+    pub(super) fn add_accepted(
+        &mut self,
+        identities: &mut Vec<u64>,
+        earliest: i64,
+        latest: i64,
+        starts: impl Iterator<Item = i64>,
+    ) {
         self.waiting.add(Class::Accepted, identities.len() as u64);
+        let (first, last) = (Slice::of(earliest), Slice::of(latest));
+        if last - first == 1 {
+            self.add_to_two(identities, first, starts);
+            return;
+        }
+        if first != last {
+            for (identity, start) in identities.drain(..).zip(starts) {
+                let place = self.place(start);
+                self.slices[place].single[Class::Accepted as usize].push(identity);
+            }
+            return;
+        }
         let place = self.place(earliest);
         let slice = &mut self.slices[place];
         if identities.len() < WHOLE || identities.len() * 2 < identities.capacity() {
@@ -173,7 +188,24 @@ impl Identities {
             let empty = self.spare.list(identities.len());
             slice.whole.push(std::mem::replace(identities, empty));
         }
-        true
+    }
+
+    /// The same for those of two slices, the `first` one and the next: no branch for each.
+    fn add_to_two(&mut self, identities: &mut Vec<u64>, first: i64, starts: impl Iterator<Item = i64>) {
+        let mut lists = [first, first + 1].map(|slice| {
+            let place = self.place(slice * SLICE_SECONDS);
+            std::mem::take(&mut self.slices[place].single[Class::Accepted as usize])
+        });
+        for list in &mut lists {
+            list.reserve(identities.len());
+        }
+        for (identity, start) in identities.drain(..).zip(starts) {
+            lists[usize::from(Slice::of(start) != first)].push(identity);
+        }
+        for (slice, list) in [first, first + 1].into_iter().zip(lists) {
+            let place = self.place(slice * SLICE_SECONDS);
+            self.slices[place].single[Class::Accepted as usize] = list;
+        }
     }
 
     #[inline]
@@ -375,19 +407,34 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_several_slices_is_divided_among_them() {
+        let starts = [1000, 1024, 1023, 2047];
+        for (starts, distinct) in [(starts, 2), ([1000, 3000, 1023, 3071], 2), ([0, 1024, 2048, 3072], 4)] {
+            let mut identities = Identities::new(usize::MAX);
+            let (earliest, latest) = (starts.iter().min(), starts.iter().max());
+            let mut list = vec![7; 4];
+            let latest = *latest.expect("four");
+            identities.add_accepted(&mut list, *earliest.expect("four"), latest, starts.into_iter());
+            assert!(list.is_empty());
+            assert_eq!(identities.seen(Class::Accepted), 4);
+            assert_eq!(identities.counted().0.of(Class::Accepted), distinct, "{starts:?}");
+        }
+    }
+
+    #[test]
     fn lists_are_taken_whole_and_given_back_empty() {
         let mut identities = Identities::new(usize::MAX);
         let mut list: Vec<u64> = (1..101).collect();
         let at = list.as_ptr();
-        assert!(!identities.add_accepted(&mut list, 1000, 1024), "two slices");
-        assert!(identities.add_accepted(&mut list, 1024, 1100) && list.is_empty());
+        identities.add_accepted(&mut list, 1024, 1100, std::iter::repeat(1024));
+        assert!(list.is_empty());
         list.extend(51..151);
-        assert!(identities.add_accepted(&mut list, 1024, 2047));
+        identities.add_accepted(&mut list, 1024, 2047, std::iter::repeat(2000));
         identities.count_before(2048);
         assert_eq!(identities.counted().1, 50);
         let mut others = [vec![1, 2], vec![3, 4]];
         for other in &mut others {
-            assert!(identities.add_accepted(other, 3000, 3000));
+            identities.add_accepted(other, 3000, 3000, std::iter::repeat(3000));
         }
         assert!(others.iter().any(|other| other.as_ptr() == at && other.capacity() >= 100));
     }

@@ -11,15 +11,21 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::accepted::WideRow;
+use super::Span;
+use super::accepted::{AcceptedRow, WideRow};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::reject::RejectedRow;
-use super::waiting::Run;
-use crate::net::{Direction, FiveTuple, Timestamp};
+use crate::net::{Direction, FiveTuple, Protocol, Timestamp};
 
 /// Kinds kept. With more than that, as in a scan, nothing is said of any: which ones were kept would depend on the order of
 /// input.
 pub(super) const MOST_KINDS: usize = 262_144;
+
+/// Places for what replies come from; those that share one share its time.
+const ORIGINS: usize = 4096;
+
+/// No time at all.
+const NEVER: Span = Span { start: Timestamp(i64::MAX), end: Timestamp(i64::MIN) };
 
 /// When replies of one kind were rejected first, and accepted last before.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +48,10 @@ pub struct Onsets {
 pub(super) struct Turns {
     match_window_seconds: i64,
     kinds: HashMap<u64, Turn>,
-    /// One bit for each kind that may be there.
-    filter: Vec<u64>,
+    /// When records have to end that say something of kinds, by a hash of what the replies come from: most accepted
+    /// records stop here. Kinds that are rejected earlier than was known say nothing of what was forgotten before: that
+    /// lies further back than the match window.
+    telling: Vec<Span>,
     /// The latest of the first rejects: what began later tells nothing.
     latest: Option<Timestamp>,
     /// Hashes of names, by the join's numbers.
@@ -92,36 +100,32 @@ impl Turns {
         }
         let start = row.record.span.start;
         let name = self.name(row.interface, interfaces);
+        if self.telling.is_empty() {
+            self.telling = vec![NEVER; ORIGINS];
+        }
+        let origin = place(row.interface, row.packet.srcport, row.packet.protocol);
         for direction in [Direction::Ingress, Direction::Egress] {
             let kind = kind(name, &row.packet, direction);
             let turn = self.kinds.entry(kind).or_insert(Turn { first_rejected: start, last_accepted: None });
             turn.first_rejected = turn.first_rejected.min(start);
             turn.last_accepted = turn.last_accepted.filter(|at| *at <= turn.first_rejected);
-            self.latest = self.latest.max(Some(turn.first_rejected));
-            if self.filter.is_empty() {
-                self.filter = vec![0; 4096];
-            }
-            let (word, bit) = place(kind);
-            self.filter[word] |= bit;
+            let first = turn.first_rejected;
+            self.latest = self.latest.max(Some(first));
+            let telling = Span { start: first.plus_seconds(-self.match_window_seconds), end: first };
+            self.telling[origin] = self.telling[origin].union(telling);
         }
         if self.kinds.len() > MOST_KINDS {
             *self = Self { given_up: true, ..Self::default() };
         }
     }
 
-    /// Looks for accepted replies of these kinds.
-    pub(super) fn probe(&mut self, run: &Run, interfaces: &InterfaceTable) {
-        let Some(latest) = self.latest else { return };
-        for row in run.rows.iter().filter(|row| row.end() <= latest.0) {
-            let mut row = row.widen();
-            if let Some(numbers) = &run.interfaces {
-                row.interface = numbers[row.interface.0 as usize];
-            }
-            self.probe_row(&row, interfaces);
-        }
-        for row in &run.wide {
-            self.probe_row(row, interfaces);
-        }
+    /// Looks whether an accepted row is a reply of one of these kinds, as far as that takes no time.
+    #[expect(clippy::needless_bitwise_bool, reason = "times come in any order: one branch, not two")]
+    #[inline]
+    pub(super) fn may_know(&self, row: &AcceptedRow, interface: InterfaceIndex) -> bool {
+        let telling = self.telling.get(place(interface, row.srcport(), row.protocol())).unwrap_or(&NEVER);
+        let end = row.end();
+        (telling.start.0 <= end) & (end <= telling.end.0)
     }
 
     /// Looks at one row, its interface by the join's number.
@@ -131,12 +135,7 @@ impl Turns {
         }
         let name = self.name(row.interface, interfaces);
         for direction in [Direction::Ingress, Direction::Egress] {
-            let kind = kind(name, &row.packet, direction);
-            let (word, bit) = place(kind);
-            if self.filter[word] & bit == 0 {
-                continue;
-            }
-            if let Some(turn) = self.kinds.get_mut(&kind)
+            if let Some(turn) = self.kinds.get_mut(&kind(name, &row.packet, direction))
                 && row.span.end <= turn.first_rejected
                 && turn.first_rejected.seconds_since(row.span.end) <= self.match_window_seconds
             {
@@ -179,8 +178,9 @@ fn kind(name: u64, packet: &FiveTuple, direction: Direction) -> u64 {
     hasher.finish()
 }
 
-/// Word and bit of a kind in the filter.
+/// The place of what a kind's replies come from, as far as a row says it without its interface's name.
 #[inline]
-fn place(kind: u64) -> (usize, u64) {
-    ((kind >> 6 & 4095) as usize, 1 << (kind & 63))
+fn place(interface: InterfaceIndex, srcport: u16, protocol: Protocol) -> usize {
+    let origin = u64::from(interface.0) << 24 | u64::from(srcport) << 8 | u64::from(protocol.0);
+    (origin.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize & (ORIGINS - 1)
 }

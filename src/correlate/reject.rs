@@ -3,22 +3,18 @@
 //! Requests that were accepted on their way out stand in the same table: whatever belongs to their conversation finds
 //! them there. What becomes of them is decided in `silent`.
 
-use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
-
-use foldhash::fast::FixedState;
 use hashbrown::{HashSet, HashTable};
 
 use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
 use super::decide::merge_copies;
+use super::hash::conversation_hash;
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
 use super::silent::settle;
-use super::waiting::Run;
 use super::{Span, Timestamp};
-use crate::net::{Direction, FiveTuple, Protocol};
+use crate::net::{Direction, FiveTuple};
 
 /// A rejected record, or an accepted request whose answer is looked for, as a batch hands it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,27 +172,6 @@ impl RejectTable {
         entries + places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
     }
 
-    /// Lets the rows of one run probe the table.
-    pub(super) fn probe(&mut self, run: &Run, match_window_seconds: i64) {
-        if self.records == 0 {
-            return;
-        }
-        for row in &run.rows {
-            let (a, b) = row.ends();
-            let hash = hash_ends_v4(a, b, row.protocol());
-            if self.may_contain(hash) {
-                let mut row = row.widen();
-                if let Some(interfaces) = &run.interfaces {
-                    row.interface = interfaces[row.interface.0 as usize];
-                }
-                self.hit(hash, &row, match_window_seconds);
-            }
-        }
-        for row in &run.wide {
-            self.probe_row(row, match_window_seconds);
-        }
-    }
-
     /// Lets one row, its interface by the join's number, probe the table.
     pub(super) fn probe_row(&mut self, row: &WideRow, match_window_seconds: i64) {
         let hash = conversation_hash(&row.packet);
@@ -283,8 +258,9 @@ impl RejectTable {
         other.entries.into_iter().for_each(|entry| self.insert_entry(entry));
     }
 
+    /// Whether a conversation of this hash may be in the table.
     #[inline]
-    fn may_contain(&self, hash: u64) -> bool {
+    pub(super) fn may_contain(&self, hash: u64) -> bool {
         let (word, bit) = filter_place(hash, self.filter.len());
         self.filter.get(word).is_some_and(|bits| bits & bit != 0)
     }
@@ -355,33 +331,4 @@ impl Entry {
         // way the rejected records went is asked when all of them are there.
         row.flow_direction.map(|_| Relation::ReverseElsewhere)
     }
-}
-
-/// A hash that both directions of a conversation share.
-pub(super) fn conversation_hash(tuple: &FiveTuple) -> u64 {
-    let end = |address: IpAddr, port: u16| match address {
-        IpAddr::V4(address) => u64::from(address.to_bits()) << 16 | u64::from(port),
-        IpAddr::V6(address) => {
-            let mut hasher = FixedState::with_seed(6).build_hasher();
-            hasher.write_u128(address.to_bits());
-            hasher.write_u16(port);
-            hasher.finish()
-        }
-    };
-    hash_ends_v4(end(tuple.srcaddr, tuple.srcport), end(tuple.dstaddr, tuple.dstport), tuple.protocol)
-}
-
-/// The partition of rows outside memory, by bits of the hash that neither the table nor its filter goes by.
-#[inline]
-pub(super) fn partition_of(hash: u64) -> usize {
-    usize::from(hash.to_le_bytes()[5])
-}
-
-#[inline]
-fn hash_ends_v4(a: u64, b: u64, protocol: Protocol) -> u64 {
-    let (low, high) = if a <= b { (a, b) } else { (b, a) };
-    let mut hasher = FixedState::with_seed(4).build_hasher();
-    hasher.write_u64(low);
-    hasher.write_u64(high ^ u64::from(protocol.0) << 56);
-    hasher.finish()
 }

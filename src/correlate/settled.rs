@@ -10,7 +10,7 @@ use super::Span;
 use super::conversation::{Conversation, RejectedRecord, UnpairedPart};
 use super::interface::InterfaceIndex;
 use super::overflow::Quota;
-use super::reject::conversation_hash;
+use super::hash::conversation_hash;
 use super::silent::SilentRequests;
 use super::spill::Lost;
 use super::unpaired::UnpairedRejects;

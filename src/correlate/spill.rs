@@ -7,7 +7,8 @@ use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
 use super::encoding::{Encoded, put_rejected, put_row};
 use super::overflow::{Partitioned, Quota};
-use super::reject::{RejectTable, RejectedRow, conversation_hash, partition_of};
+use super::hash::{conversation_hash, partition_of};
+use super::reject::{RejectTable, RejectedRow};
 use super::waiting::Waiting;
 use crate::net::Timestamp;
 

@@ -11,7 +11,7 @@ use super::conversation::{UnpairedPart, UnpairedReject};
 use super::encoding::{Encoded, put_unpaired};
 use super::interface::InterfaceIndex;
 use super::overflow::{PARTITIONS, Partitioned, Quota};
-use super::reject::{conversation_hash, partition_of};
+use super::hash::{conversation_hash, partition_of};
 use super::spill::Lost;
 
 /// Rejected records that are no replies, by flow.
