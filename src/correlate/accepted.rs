@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use super::Span;
-use super::interface::InterfaceIndex;
 use super::hash::hash_ends_v4;
+use super::interface::InterfaceIndex;
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::record::PlainRecord;
 
@@ -52,38 +52,6 @@ pub struct WideRow {
     pub flow_direction: Option<Direction>,
     /// Outside the time window: evidence only, not counted.
     pub context: bool,
-}
-
-/// An ordinary record on its way into a row.
-pub(super) struct PlainRow<'a, 'b> {
-    pub(super) record: &'b PlainRecord<'a>,
-    pub(super) interface: InterfaceIndex,
-    /// Source and destination at packet level.
-    pub(super) addresses: (u32, u32),
-}
-
-impl PlainRow<'_, '_> {
-    /// The row in 32 bytes, if it fits.
-    #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
-    #[inline(always)]
-    pub(super) fn compact(&self) -> Option<AcceptedRow> {
-        let record = self.record;
-        if self.interface.0 > MAX_COMPACT_INTERFACE {
-            return None;
-        }
-        Some(AcceptedRow {
-            srcaddr: self.addresses.0,
-            dstaddr: self.addresses.1,
-            interface_protocol: self.interface.0 << 8 | u32::from(record.protocol.0),
-            start: record.start,
-            packets: record.packets,
-            bytes: record.bytes,
-            srcport: record.srcport,
-            dstport: record.dstport,
-            seconds: u16::try_from(record.end.wrapping_sub(record.start)).ok()?,
-            meta: meta(record.tcp_flags, record.flow_direction),
-        })
-    }
 }
 
 /// What a SYN takes, headers and all: 20 or 40 bytes of IP, 20 of TCP, and options.
@@ -147,6 +115,27 @@ fn meta(tcp_flags: Option<TcpFlags>, flow_direction: Option<Direction>) -> u16 {
 }
 
 impl AcceptedRow {
+    /// The row of an ordinary record, if it fits.
+    #[expect(clippy::inline_always, reason = "as a call, the row is copied once more")]
+    #[inline(always)]
+    pub(super) fn of_plain(record: &PlainRecord<'_>, interface: InterfaceIndex) -> Option<Self> {
+        let (srcaddr, dstaddr) = record.packet_addresses();
+        let start = record.start();
+        let seconds = u16::try_from(record.end().wrapping_sub(start)).ok()?;
+        (interface.0 <= MAX_COMPACT_INTERFACE).then(|| Self {
+            srcaddr,
+            dstaddr,
+            interface_protocol: interface.0 << 8 | u32::from(record.protocol().0),
+            start,
+            packets: record.packets(),
+            bytes: record.bytes(),
+            srcport: record.srcport(),
+            dstport: record.dstport(),
+            seconds,
+            meta: meta(record.tcp_flags(), record.flow_direction()),
+        })
+    }
+
     /// The row at full width.
     #[must_use]
     pub fn widen(&self) -> WideRow {

@@ -9,8 +9,8 @@ use crate::record::{PlainRecord, Token};
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
 
-/// Places by name, twice as many and more: hardly two names want the same one.
-const PLACES: usize = 16 * 1024;
+/// Places by name, twice as many: hardly two names want the same one.
+const PLACES: usize = 8192;
 
 /// Places looked at for one name.
 const TRIES: usize = 4;
@@ -18,40 +18,59 @@ const TRIES: usize = 4;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Familiar {
-    /// Where each name's slot is, plus one; 0 for none.
-    places: Vec<u16>,
-    slots: Vec<Slot>,
-    /// What each slot's interface is, as the last batch that met it knew it.
-    interfaces: Vec<Interface>,
+    places: Vec<Place>,
+    /// By the places' numbers.
+    known: Vec<Known>,
     /// The current batch; numbers are valid in one batch only.
     batch: u32,
 }
 
+/// What is asked of an interface for every record, in one line of the cache.
 #[derive(Debug, Clone)]
-struct Slot {
-    batch: u32,
-    index: InterfaceIndex,
-    name_hash: u64,
+#[repr(align(64))]
+struct Place {
     name: Id,
+    name_hash: u64,
+    /// The address common to all its records, if that is one.
+    own: u32,
+    has_own: bool,
+    index: InterfaceIndex,
+    batch: u32,
+    /// Where the rest is.
+    known: u16,
+}
+
+/// What is asked less often.
+#[derive(Debug, Clone)]
+struct Known {
     subnet_id: Id,
     vpc_id: Id,
     own: Common<u32>,
+    /// What the interface is, as the last batch that met it knew it.
+    interface: Interface,
 }
 
 /// An AWS id of 16 to 32 bytes, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
-    length: usize,
-    ends: (u128, u128),
+    length: u8,
+    ends: (Half, Half),
 }
 
-const NO_ID: Id = Id { length: 0, ends: (0, 0) };
+/// Sixteen bytes of an id.
+type Half = [u64; 2];
+
+const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
+
+const NO_PLACE: Place =
+    Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0), batch: 0, known: 0 };
 
 impl Id {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
     #[inline]
     fn of(token: Token<'_>) -> Self {
         if (16..=32).contains(&token.length()) {
-            Self { length: token.length(), ends: token.both_ends() }
+            Self { length: token.length() as u8, ends: token.both_ends() }
         } else {
             NO_ID
         }
@@ -61,7 +80,8 @@ impl Id {
         let text = text.unwrap_or_default();
         match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) if text.len() <= 32 => {
-                Self { length: text.len(), ends: (u128::from_le_bytes(*first), u128::from_le_bytes(*last)) }
+                let length = u8::try_from(text.len()).unwrap_or(0);
+                Self { length, ends: (halves(first), halves(last)) }
             }
             _ => NO_ID,
         }
@@ -70,14 +90,21 @@ impl Id {
     #[inline]
     fn place(self) -> usize {
         // The ids of one account differ in all their digits: the last eight are as good as any.
-        let digits = (self.ends.1 >> 64) as u64;
-        (digits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
+        (self.ends.1[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize & (PLACES - 1)
+    }
+
+    /// Whether two ids are the same, asked once for all their bytes.
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        let ([a, b], [c, d]) = self.ends;
+        let ([e, f], [g, h]) = other.ends;
+        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) | u64::from(self.length ^ other.length) == 0
     }
 }
 
 impl Default for Familiar {
     fn default() -> Self {
-        Self { places: vec![0; PLACES + TRIES], slots: Vec::new(), interfaces: Vec::new(), batch: 1 }
+        Self { places: vec![NO_PLACE; PLACES + TRIES], known: Vec::new(), batch: 1 }
     }
 }
 
@@ -90,16 +117,15 @@ impl Familiar {
         }
     }
 
-    /// The slot of a name, or the place where it would be.
-    #[expect(clippy::inline_always, reason = "as for find")]
-    #[inline(always)]
-    fn slot(&self, name: Id) -> Result<usize, Option<usize>> {
-        for place in name.place()..name.place() + TRIES {
-            let known = usize::from(self.places[place]);
-            match self.slots.get(known.wrapping_sub(1)) {
-                Some(slot) if slot.name == name => return Ok(known - 1),
-                Some(_) => {}
-                None => return Err(Some(place)),
+    /// The place of a name, or a free one where it would be.
+    fn place(&self, name: Id) -> Result<usize, Option<usize>> {
+        for at in name.place()..name.place() + TRIES {
+            let place = &self.places[at];
+            if place.name == NO_ID {
+                return Err(Some(at));
+            }
+            if place.name == name {
+                return Ok(at);
             }
         }
         Err(None)
@@ -109,18 +135,35 @@ impl Familiar {
     #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
-        let slot = &self.slots[self.slot(Id::of(record.interface_id)).ok()?];
-        let known = slot.batch == self.batch
-            && record.subnet_id.is_none_or(|id| slot.subnet_id == Id::of(id) && slot.subnet_id != NO_ID)
-            && record.vpc_id.is_none_or(|id| slot.vpc_id == Id::of(id) && slot.vpc_id != NO_ID)
-            && slot.says_nothing_new(record);
-        known.then_some((slot.index, slot.name_hash))
+        let name = Id::of(record.interface_id());
+        let mut place = &self.places[name.place()];
+        if !place.name.is(&name) {
+            place = &self.places[self.place(name).ok()?];
+        }
+        let is_valid = place.batch == self.batch;
+        if let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id())
+            && (subnet_id.is_some() || vpc_id.is_some())
+        {
+            let known = &self.known[usize::from(place.known)];
+            let is_known = |id: Option<Token<'_>>, known: &Id| {
+                id.is_none_or(|id| known.length != 0 && known.is(&Id::of(id)))
+            };
+            if !is_known(subnet_id, &known.subnet_id) || !is_known(vpc_id, &known.vpc_id) {
+                return None;
+            }
+        }
+        let says_nothing_new = if place.has_own {
+            says_nothing_new(place.own, record)
+        } else {
+            self.known.get(usize::from(place.known))?.says_nothing_new_beyond(record)
+        };
+        (is_valid && says_nothing_new).then_some((place.index, place.name_hash))
     }
 
     /// What an earlier batch knew of the interface, if this one has not met it yet.
     pub(super) fn return_of(&self, record: &PlainRecord<'_>) -> Option<Interface> {
-        let at = self.slot(Id::of(record.interface_id)).ok()?;
-        (self.slots[at].batch != self.batch).then(|| self.interfaces[at].clone())
+        let place = &self.places[self.place(Id::of(record.interface_id())).ok()?];
+        (place.batch != self.batch).then(|| self.known[usize::from(place.known)].interface.clone())
     }
 
     /// Remembers an interface as the current batch knows it.
@@ -131,57 +174,55 @@ impl Familiar {
         name_hash: u64,
         interface: &Interface,
     ) {
-        let name = Id::of(record.interface_id);
-        let slot = Slot {
-            batch: self.batch,
-            index,
-            name_hash,
-            name,
+        let name = Id::of(record.interface_id());
+        if name == NO_ID {
+            return;
+        }
+        let (at, is_new) = match self.place(name) {
+            Ok(at) => (at, false),
+            Err(Some(at)) if self.known.len() < MOST => (at, true),
+            Err(_) => return,
+        };
+        let own = interface.own_address.common_v4();
+        let known = Known {
             subnet_id: Id::of_known(interface.subnet_id.as_deref()),
             vpc_id: Id::of_known(interface.vpc_id.as_deref()),
-            own: interface.own_address.common_v4(),
+            own,
+            interface: interface.clone(),
         };
-        match self.slot(name) {
-            Ok(at) => {
-                self.slots[at] = slot;
-                if self.interfaces[at] != *interface {
-                    self.interfaces[at] = interface.clone();
-                }
-            }
-            Err(Some(place)) if self.slots.len() < MOST && name != NO_ID => {
-                self.slots.push(slot);
-                self.interfaces.push(interface.clone());
-                self.places[place] = u16::try_from(self.slots.len()).unwrap_or(0);
-            }
-            Err(_) => {}
+        let place = &mut self.places[at];
+        if is_new {
+            place.known = u16::try_from(self.known.len()).unwrap_or(0);
+            self.known.push(known);
+        } else {
+            self.known[usize::from(place.known)] = known;
         }
+        let (own, has_own) = if let Common::One(own) = own { (own, true) } else { (0, false) };
+        *place = Place { name, name_hash, own, has_own, index, batch: self.batch, known: place.known };
     }
 }
 
-impl Slot {
-    /// Whether a record leaves what is known of the interface's own address as it is.
-    #[expect(clippy::inline_always, reason = "as for find")]
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "which of the two it is changes from record to record: no branch"
-    )]
-    #[inline(always)]
-    fn says_nothing_new(&self, record: &PlainRecord<'_>) -> bool {
-        let (source, destination) = (record.srcaddr, record.dstaddr);
-        if let Common::One(own) = self.own {
-            return match record.flow_direction {
-                None => (own == source) | (own == destination),
-                Some(Direction::Egress) => own == source,
-                Some(Direction::Ingress) => own == destination,
-            };
-        }
-        self.says_nothing_new_beyond(source, destination, record.flow_direction)
+/// Whether a record leaves what is known of the interface's own address as it is.
+#[expect(clippy::inline_always, reason = "as for find")]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "which of the two it is changes from record to record: no branch"
+)]
+#[inline(always)]
+fn says_nothing_new(own: u32, record: &PlainRecord<'_>) -> bool {
+    let (source, destination) = record.addresses();
+    match record.flow_direction() {
+        None => (own == source) | (own == destination),
+        Some(direction) => own == if direction == Direction::Egress { source } else { destination },
     }
+}
 
+impl Known {
     #[inline(never)]
-    fn says_nothing_new_beyond(&self, source: u32, destination: u32, direction: Option<Direction>) -> bool {
+    fn says_nothing_new_beyond(&self, record: &PlainRecord<'_>) -> bool {
+        let (source, destination) = record.addresses();
         match self.own {
-            Common::Two(a, b) if direction.is_none() => {
+            Common::Two(a, b) if record.flow_direction().is_none() => {
                 source != destination
                     && (a == source || a == destination)
                     && (b == source || b == destination)
@@ -190,4 +231,11 @@ impl Slot {
             Common::One(_) | Common::Two(..) | Common::Unseen => false,
         }
     }
+}
+
+fn halves(bytes: &[u8; 16]) -> Half {
+    let number = u128::from_le_bytes(*bytes);
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+    let halves = [number as u64, (number >> 64) as u64];
+    halves
 }

@@ -3,15 +3,16 @@
 //! Runs on every core at once, each chunk by itself; what needs the whole picture is left to the correlator.
 
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::accepted::{AcceptedRow, PlainRow, WideRow};
+use super::accepted::{AcceptedRow, WideRow};
 use super::conversation::RejectedRecord;
 use super::coverage::Coverage;
 use super::familiar::Familiar;
+use super::hash::{Identity, addresses, addresses_v4};
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
 use super::selection::Selection;
@@ -418,32 +419,33 @@ impl<'a> Gatherer<'a> {
     #[expect(clippy::inline_always, reason = "as a call, the record is copied")]
     #[inline(always)]
     fn accepted_as_usual(&mut self, record: &PlainRecord<'_>) -> bool {
-        let (start, end) = (i64::from(record.start), i64::from(record.end));
+        let (start, end) = (i64::from(record.start()), i64::from(record.end()));
         let from = if self.selection.by_start { start } else { end };
         let counts = self.counts_between.is_some_and(|(since, until)| since <= from && start < until);
-        if record.rejected || !counts {
+        if record.is_rejected() || !counts {
             return false;
         }
-        let Some((interface, name_hash)) = self.familiar.find(record) else { return false };
-        let times = start << 32 ^ end;
-        let addresses = u64::from(record.srcaddr) << 32 | u64::from(record.dstaddr);
-        let (source, destination) = record.packet_addresses.unwrap_or((record.srcaddr, record.dstaddr));
-        let packet_addresses = u64::from(source) << 32 | u64::from(destination);
-        let mut hasher = self.hasher.build_hasher();
-        let ports = (record.srcport, record.dstport, record.protocol.0, false);
-        let sizes = (u64::from(record.packets), u64::from(record.bytes));
-        write_counters(&mut hasher, name_hash, ports, times, sizes);
-        hasher.write_u64(addresses);
-        if packet_addresses != addresses {
-            hasher.write_u64(packet_addresses);
-        }
-        let row = PlainRow { record, interface, addresses: (source, destination) };
-        let Some(row) = row.compact() else { return false };
+        let Some((interface, name)) = self.familiar.find(record) else { return false };
+        let Some(row) = AcceptedRow::of_plain(record, interface) else { return false };
+        let ((srcaddr, dstaddr), (source, destination)) = (record.addresses(), record.packet_addresses());
+        let identity = Identity {
+            name,
+            addresses: addresses_v4(srcaddr, dstaddr),
+            packet_addresses: addresses_v4(source, destination),
+            srcport: record.srcport(),
+            dstport: record.dstport(),
+            protocol: record.protocol().0,
+            rejected: false,
+            start,
+            end,
+            packets: u64::from(record.packets()),
+            bytes: u64::from(record.bytes()),
+        };
+        let identity = identity.hash();
         self.batch.accepted.push(row);
-        let identity = hasher.finish();
         self.batch.accepted_identities.push(identity);
-        if record.tcp_flags == Some(TcpFlags::SYN_ALONE) {
-            self.last_may_be_request(record.srcaddr, record.dstaddr, identity);
+        if record.tcp_flags() == Some(TcpFlags::SYN_ALONE) {
+            self.last_may_be_request(srcaddr, dstaddr, identity);
         }
         self.usual.earliest_start = self.usual.earliest_start.min(start);
         self.usual.latest_start = self.usual.latest_start.max(start);
@@ -452,12 +454,10 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Takes any other ordinary record, and remembers what it says of its interface.
-    // By value: the copy is made only here, and the usual way keeps none in memory.
     #[inline(never)]
-    fn unfamiliar(&mut self, record: PlainRecord<'_>) {
-        let record = &record;
+    fn unfamiliar(&mut self, record: &PlainRecord<'_>) {
         if let Some(interface) = self.familiar.return_of(record)
-            && !self.by_name.contains_key(record.interface_id.bytes())
+            && !self.by_name.contains_key(record.interface_id().bytes())
         {
             self.introduce(interface);
         }
@@ -519,19 +519,20 @@ impl<'a> Gatherer<'a> {
         packet: &FiveTuple,
         span: Span,
     ) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        write_counters(
-            &mut hasher,
-            self.name_hashes[interface.0 as usize],
-            (flow.srcport, flow.dstport, flow.protocol.0, rejected),
-            span.start.0 << 32 ^ span.end.0,
-            (record.packets.unwrap_or(u64::MAX), record.bytes.unwrap_or(u64::MAX)),
-        );
-        write_addresses(&mut hasher, flow);
-        if packet != flow {
-            write_addresses(&mut hasher, packet);
-        }
-        hasher.finish()
+        let identity = Identity {
+            name: self.name_hashes[interface.0 as usize],
+            addresses: addresses(flow.srcaddr, flow.dstaddr),
+            packet_addresses: addresses(packet.srcaddr, packet.dstaddr),
+            srcport: flow.srcport,
+            dstport: flow.dstport,
+            protocol: flow.protocol.0,
+            rejected,
+            start: span.start.0,
+            end: span.end.0,
+            packets: record.packets.unwrap_or(u64::MAX),
+            bytes: record.bytes.unwrap_or(u64::MAX),
+        };
+        identity.hash()
     }
 
     /// The same for a record without a flow.
@@ -573,41 +574,6 @@ fn rejected_record(record: &FlowRecord<'_>, span: Span) -> RejectedRecord {
     }
 }
 
-/// What an identity is made of, besides addresses.
-#[inline]
-fn write_counters(
-    hasher: &mut impl Hasher,
-    name_hash: u64,
-    (srcport, dstport, protocol, rejected): (u16, u16, u8, bool),
-    times: i64,
-    (packets, bytes): (u64, u64),
-) {
-    hasher.write_u64(name_hash);
-    hasher.write_u64(
-        u64::from(srcport) << 48 | u64::from(dstport) << 32 | u64::from(protocol) << 8 | u64::from(rejected),
-    );
-    hasher.write_i64(times);
-    hasher.write_u64(packets);
-    hasher.write_u64(bytes);
-}
-
-#[inline]
-fn write_addresses(hasher: &mut impl Hasher, flow: &FiveTuple) {
-    match (flow.srcaddr, flow.dstaddr) {
-        (IpAddr::V4(srcaddr), IpAddr::V4(dstaddr)) => {
-            hasher.write_u64(u64::from(srcaddr.to_bits()) << 32 | u64::from(dstaddr.to_bits()));
-        }
-        (srcaddr, dstaddr) => {
-            for address in [srcaddr, dstaddr] {
-                match address {
-                    IpAddr::V4(address) => hasher.write_u128(u128::from(address.to_bits())),
-                    IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
-                }
-            }
-        }
-    }
-}
-
 impl Sink for Gatherer<'_> {
     #[inline]
     fn record(&mut self, record: &FlowRecord<'_>) {
@@ -622,7 +588,7 @@ impl Sink for Gatherer<'_> {
     #[inline(always)]
     fn plain(&mut self, record: &PlainRecord<'_>) {
         if !self.accepted_as_usual(record) {
-            self.unfamiliar(*record);
+            self.unfamiliar(record);
         }
     }
 

@@ -36,3 +36,90 @@ pub(super) fn hash_ends_v4(a: u64, b: u64, protocol: Protocol) -> u64 {
     hasher.write_u64(high ^ u64::from(protocol.0) << 56);
     hasher.finish()
 }
+
+/// What a record's identity is made of; one hash for all formats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity {
+    /// Hash of the interface's name.
+    pub(super) name: u64,
+    /// Source and destination: two IPv4 addresses as they are, otherwise a hash of them.
+    pub(super) addresses: u64,
+    /// The same of the packet.
+    pub(super) packet_addresses: u64,
+    pub(super) srcport: u16,
+    pub(super) dstport: u16,
+    pub(super) protocol: u8,
+    pub(super) rejected: bool,
+    /// Unix seconds.
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+/// What is mixed into each part: values that it never has, so that no factor is zero. No source or destination is in
+/// 0.0.0.0/8 (RFC 6890), no record of this time starts in its last century, no packets have fewer bytes than they are.
+const SALT: [u64; 6] = [
+    0x0013_198a_00a3_08d3,
+    0x243f_6a88_85a3_08d3,
+    0xfff0_4dd7_fff1_c9a7,
+    0xffff_ffa4_0038_2229,
+    0x9f31_d008_2efa_98ec,
+    0x4e6c_8945_2821_e639,
+];
+
+impl Identity {
+    /// A 64-bit hash of all of it: products of 64 by 64 bits, upper and lower half together, as in wyhash.
+    #[expect(clippy::inline_always, reason = "as a call, everything is copied to memory")]
+    #[inline(always)]
+    pub(super) fn hash(&self) -> u64 {
+        let ports = u64::from(self.srcport) << 48
+            | u64::from(self.dstport) << 32
+            | u64::from(self.protocol) << 8
+            | u64::from(self.rejected);
+        let times = (self.start << 32 ^ self.end).cast_unsigned();
+        let is_usual = (self.packets | self.bytes) >> 32 == 0;
+        let sizes = if is_usual {
+            self.packets << 32 | self.bytes
+        } else {
+            folded(self.packets ^ SALT[4], self.bytes ^ SALT[5])
+        };
+        let who = folded(self.addresses ^ SALT[0], ports ^ SALT[1]);
+        let what = folded(times ^ SALT[2], sizes ^ SALT[3]);
+        let hash = folded(who ^ self.name, what ^ SALT[4]);
+        if self.packet_addresses == self.addresses {
+            hash
+        } else {
+            folded(hash ^ SALT[5], self.packet_addresses ^ SALT[0])
+        }
+    }
+}
+
+/// Two addresses as one number.
+#[inline]
+pub(super) fn addresses_v4(source: u32, destination: u32) -> u64 {
+    u64::from(source) << 32 | u64::from(destination)
+}
+
+/// The same of any family.
+pub(super) fn addresses(source: IpAddr, destination: IpAddr) -> u64 {
+    if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
+        return addresses_v4(source.to_bits(), destination.to_bits());
+    }
+    let mut hasher = FixedState::with_seed(10).build_hasher();
+    for address in [source, destination] {
+        match address {
+            IpAddr::V4(address) => hasher.write_u128(u128::from(address.to_bits())),
+            IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
+        }
+    }
+    hasher.finish()
+}
+
+#[inline]
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    let low = product as u64;
+    low ^ (product >> 64) as u64
+}

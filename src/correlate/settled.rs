@@ -8,9 +8,9 @@ use foldhash::fast::FixedState;
 
 use super::Span;
 use super::conversation::{Conversation, RejectedRecord, UnpairedPart};
+use super::hash::conversation_hash;
 use super::interface::InterfaceIndex;
 use super::overflow::Quota;
-use super::hash::conversation_hash;
 use super::silent::SilentRequests;
 use super::spill::Lost;
 use super::unpaired::UnpairedRejects;

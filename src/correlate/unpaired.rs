@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::conversation::{UnpairedPart, UnpairedReject};
 use super::encoding::{Encoded, put_unpaired};
+use super::hash::{conversation_hash, partition_of};
 use super::interface::InterfaceIndex;
 use super::overflow::{PARTITIONS, Partitioned, Quota};
-use super::hash::{conversation_hash, partition_of};
 use super::spill::Lost;
 
 /// Rejected records that are no replies, by flow.

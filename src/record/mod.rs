@@ -4,6 +4,7 @@
 //! the time of day, or to know what a record is used for.
 
 mod field;
+mod fields;
 mod format;
 mod parse;
 mod plain;

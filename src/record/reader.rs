@@ -9,6 +9,8 @@ use super::format::LogFormat;
 use super::parse::{MAX_LINE_BYTES, needs_respacing, parse_record, token_count};
 use super::plain::{Common, Layout, PlainRecord};
 use super::wrapped::{JsonLines, Unwrapped};
+#[cfg(target_arch = "x86_64")]
+use super::x86::{self, permute::Moves};
 use super::{FlowRecord, Malformed, Problem};
 
 mod ordinary;
@@ -52,6 +54,9 @@ pub struct LineReader {
     formats_reported: u64,
     /// Where the fields of an ordinary record in the reported format stand.
     layout: Option<Layout>,
+    /// How they move into place, on a processor that can do that; not where it fails for most lines.
+    #[cfg(target_arch = "x86_64")]
+    moves: Option<Box<Moves>>,
     common: Common,
     room: Option<Room>,
     /// Lines begin with the time at which CloudWatch Logs received them.
@@ -128,6 +133,8 @@ impl LineReader {
             default_without_header: false,
             formats_reported: 0,
             layout: None,
+            #[cfg(target_arch = "x86_64")]
+            moves: None,
             common: Common::default(),
             room,
             timestamped: false,
@@ -280,8 +287,14 @@ impl LineReader {
             sink.format(format);
             self.reported = Some(Arc::clone(format));
             self.formats_reported += 1;
-            self.layout = Layout::new(format);
             self.default_without_header = self.header.is_none() && **format == *LogFormat::default_v2();
+            self.layout = Layout::new(format);
+            #[cfg(target_arch = "x86_64")]
+            {
+                let layout = self.layout.filter(|_| x86::permutes());
+                let moves = layout.and_then(|layout| Moves::new(&layout, self.default_without_header));
+                self.moves = moves.map(Box::new);
+            }
         }
     }
 

@@ -77,6 +77,13 @@ impl Separators {
         self.fields.get(nth..).and_then(<[u16]>::first_chunk).unwrap_or(&NOTHING)
     }
 
+    /// Where the fields behind a line's end begin, which is looked for from `field` on.
+    pub(super) fn field_after(&self, field: usize, line_end: u16) -> usize {
+        let fields = self.fields();
+        let rest = fields.get(field + 1..).unwrap_or_default();
+        field + rest.iter().take_while(|end| **end <= line_end).count()
+    }
+
     /// All positions of line feeds, in order.
     #[inline]
     pub(super) fn lines(&self) -> &[u16] {

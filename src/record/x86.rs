@@ -19,7 +19,9 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
-use super::plain::{Arithmetic, EIGHT_DIGITS, LIMITS, Text};
+pub(super) mod permute;
+
+use super::fields::{Arithmetic, EIGHT_DIGITS, LIMITS, Text};
 use super::separators::{SLACK, Separators, WINDOW_BYTES};
 
 /// What this processor can do beyond the baseline.
@@ -29,7 +31,7 @@ pub(super) enum Level {
     Baseline,
     /// AVX2 and BMI.
     Avx2,
-    /// AVX-512 with byte compression.
+    /// AVX-512 with byte permutation and compression.
     Avx512,
 }
 
@@ -43,6 +45,8 @@ pub(super) fn level() -> Level {
             && is_x86_feature_detected!("popcnt");
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
             && is_x86_feature_detected!("avx512vbmi2");
         match (avx2, avx512) {
             (true, true) => Level::Avx512,
@@ -53,6 +57,18 @@ pub(super) fn level() -> Level {
     *LEVEL
 }
 
+/// Whether lines are read by moving their bytes, see [`permute`].
+pub(super) fn permutes() -> bool {
+    level() == Level::Avx512
+}
+
+/// Finds the separators of `text`, dots among them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn find_with_dots(text: &[u8], into: &mut Separators) {
+    find_avx512::<true>(text, into);
+}
+
 /// Finds the separators of `text` the fastest way there is; `false` when there is none but the portable one.
 pub(super) fn find(text: &[u8], into: &mut Separators) -> bool {
     match level() {
@@ -60,7 +76,7 @@ pub(super) fn find(text: &[u8], into: &mut Separators) -> bool {
         // SAFETY: the processor has the instructions.
         Level::Avx2 => unsafe { find_avx2(text, into) },
         // SAFETY: the processor has the instructions.
-        Level::Avx512 => unsafe { find_avx512(text, into) },
+        Level::Avx512 => unsafe { find_avx512::<false>(text, into) },
     }
     true
 }
@@ -110,7 +126,7 @@ fn find_avx2(text: &[u8], into: &mut Separators) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn find_avx512(text: &[u8], into: &mut Separators) {
+fn find_avx512<const DOTS: bool>(text: &[u8], into: &mut Separators) {
     const POSITIONS: [u8; 64] = {
         let mut positions = [0; 64];
         let mut at = 0_u8;
@@ -120,7 +136,7 @@ fn find_avx512(text: &[u8], into: &mut Separators) {
         }
         positions
     };
-    let (space, line_feed) = (_mm512_set1_epi8(0x20), _mm512_set1_epi8(0x0a));
+    let (space, line_feed, dot) = (_mm512_set1_epi8(0x20), _mm512_set1_epi8(0x0a), _mm512_set1_epi8(0x2e));
     // SAFETY: 64 bytes.
     let positions = unsafe { _mm512_loadu_si512(POSITIONS.as_ptr().cast()) };
     let text = &text[..text.len().min(WINDOW_BYTES)];
@@ -132,7 +148,10 @@ fn find_avx512(text: &[u8], into: &mut Separators) {
         // SAFETY: 64 bytes.
         let bytes = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
         let lines = _mm512_cmpeq_epi8_mask(bytes, line_feed);
-        let fields = _mm512_cmpeq_epi8_mask(bytes, space) | lines;
+        let mut fields = _mm512_cmpeq_epi8_mask(bytes, space) | lines;
+        if DOTS {
+            fields |= _mm512_cmpeq_epi8_mask(bytes, dot);
+        }
         into.note_lines(at, lines);
         into.note_doubled(fields);
         let found = _mm512_maskz_compress_epi8(fields, positions);
@@ -333,6 +352,19 @@ macro_rules! with_avx2 {
 }
 pub(super) use with_avx2;
 
+/// The same for [`Level::Avx512`].
+macro_rules! with_avx512 {
+    ($call:expr) => {{
+        debug_assert!(crate::record::x86::permutes());
+        #[expect(unsafe_code, reason = "the processor has the instructions: asked just before")]
+        // SAFETY: as above.
+        unsafe {
+            $call
+        }
+    }};
+}
+pub(super) use with_avx512;
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -341,7 +373,7 @@ mod tests {
 
     use super::*;
 
-    use crate::record::plain::Portable;
+    use crate::record::fields::Portable;
 
     fn sixteen(text: &str) -> [u8; 16] {
         let mut bytes = [b' '; 16];

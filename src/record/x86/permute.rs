@@ -1,0 +1,427 @@
+//! One ordinary line at a time with AVX-512: its fields are moved into their places by permuting bytes.
+//!
+//! Where every separator of a line is, dots among them, says where every digit of its numbers and addresses goes: a
+//! handful of instructions move all of them, and the same ones check lengths, digits and separators. What the places are
+//! depends on the format alone and is worked out once, in [`Moves`].
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use crate::record::fields::{Fields, LIMITS};
+use crate::record::plain::{BEFORE_BYTES, Common, END, Layout, PlainLine, START, View};
+use crate::record::separators::{SLACK, Separators};
+
+/// Bytes kept in front of the first separator: no field that is looked at reaches further back.
+const ROOM: u16 = 8;
+
+/// Separators that one register holds, with the one in front.
+const MOST_SEPARATORS: usize = 64;
+
+/// Bytes of a line from there on that permutations reach.
+const MOST_BYTES: usize = 256;
+
+/// Words that are compared whole, by their place among the eight.
+const ACTION: usize = 0;
+const LOG_STATUS: usize = 1;
+const REJECT_REASON: usize = 2;
+const FLOW_DIRECTION: usize = 3;
+/// The first two of the ten digits of `start` and `end`, with the space before them.
+const START_CENTURY: usize = 4;
+const END_CENTURY: usize = 5;
+
+/// The version of the default format, and what follows it.
+const VERSION_2: u32 = u16::from_le_bytes(*b"2 ") as u32;
+
+/// Where the bytes of one register come from: for each, the separators at the end of its field and in front of it.
+#[derive(Debug, Clone)]
+struct Picks {
+    ends: Bytes,
+    befores: Bytes,
+}
+
+/// How the fields of an ordinary line of one format move into place.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+pub(in crate::record) struct Moves {
+    numbers: Picks,
+    octets: Picks,
+    words: Picks,
+    /// The byte that each separator has to be.
+    separators: Bytes,
+    /// How far each separator has to be from the one before, and by how much it may be further.
+    least_steps: Bytes,
+    more_steps: Bytes,
+    /// What the words are, one of two each, and which of their bytes count.
+    first_words: [u64; 8],
+    first_bytes: [u64; 8],
+    second_words: [u64; 8],
+    second_bytes: [u64; 8],
+    /// Separators that are looked at, with the one in front.
+    count: usize,
+    /// The one in front, among all those of a line.
+    front: usize,
+    /// Separators of a line, its line feed among them.
+    of_line: usize,
+    /// By column: its separator among all those of a line.
+    ends: [u8; MOST_SEPARATORS],
+    only_version_2: bool,
+}
+
+impl Moves {
+    /// `None` where a line has more separators than a register holds.
+    pub(in crate::record) fn new(layout: &Layout, only_version_2: bool) -> Option<Self> {
+        let addresses = layout.addresses();
+        // By column: the separator at its end, dots counted.
+        let mut ends = [0; MOST_SEPARATORS];
+        let mut of_line = 0;
+        for column in 0..layout.columns {
+            of_line += if addresses.contains(&Some(column)) { 4 } else { 1 };
+            *ends.get_mut(column)? = u8::try_from(of_line - 1).ok()?;
+        }
+        let moved = layout.numbers().into_iter().chain(addresses).chain(layout.words());
+        let first = moved.flatten().min()?;
+        let front = usize::from(ends[first.checked_sub(1)?]);
+        let count = of_line - front;
+        if count > MOST_SEPARATORS || of_line >= SLACK {
+            return None;
+        }
+        let place = |column: usize| ends[column] - ends[first - 1];
+
+        let nothing = Picks { ends: Bytes([0; 64]), befores: Bytes([0; 64]) };
+        let mut moves = Self {
+            numbers: nothing.clone(),
+            octets: nothing.clone(),
+            words: nothing,
+            separators: Bytes([b' '; 64]),
+            least_steps: Bytes([0; 64]),
+            more_steps: Bytes([u8::MAX; 64]),
+            first_words: [0; 8],
+            first_bytes: [0; 8],
+            second_words: [0; 8],
+            second_bytes: [0; 8],
+            count,
+            front,
+            of_line,
+            ends,
+            only_version_2,
+        };
+        moves.separators.0[count - 1] = b'\n';
+        for at in 1..count {
+            // A separator further is an empty field.
+            (moves.least_steps.0[at], moves.more_steps.0[at]) = (2, u8::MAX - 2);
+        }
+        for (nth, column) in layout.numbers().into_iter().enumerate() {
+            // A number that the format lacks is read from another's place, and nobody asks for it.
+            let end = place(column.unwrap_or(layout.protocol));
+            moves.numbers.fill(nth * 8..nth * 8 + 8, end, end - 1);
+            if column.is_some() {
+                (moves.least_steps.0[usize::from(end)], moves.more_steps.0[usize::from(end)]) = (2, 7);
+            }
+        }
+        for column in [layout.start, layout.end] {
+            moves.has_length(place(column), 10, 10);
+        }
+        for (nth, column) in addresses.into_iter().enumerate() {
+            // Without addresses of the packet they are those of the flow.
+            let last = place(column.unwrap_or([layout.srcaddr, layout.dstaddr][nth % 2]));
+            for octet in 0..4 {
+                let end = last + octet - 3;
+                let from = nth * 16 + usize::from(octet) * 4;
+                moves.octets.fill(from..from + 4, end, end - 1);
+                moves.has_length(end, 1, 3);
+                if octet < 3 {
+                    moves.separators.0[usize::from(end)] = b'.';
+                }
+            }
+        }
+        moves.word(ACTION, place(layout.action), b" ACCEPT", b" REJECT");
+        moves.word(LOG_STATUS, place(layout.log_status), b" OK", b" OK");
+        if let Some(column) = layout.reject_reason {
+            moves.word(REJECT_REASON, place(column), b" -", b" -");
+        }
+        if let Some(column) = layout.flow_direction {
+            moves.word(FLOW_DIRECTION, place(column), b" egress", b" ingress");
+        }
+        for (nth, column) in [(START_CENTURY, layout.start), (END_CENTURY, layout.end)] {
+            let end = place(column);
+            moves.words.fill(nth * 8..nth * 8 + 8, end, end - 1);
+            let bytes = u64::from_le_bytes([0, 0, 0, 0, 0, 0xff, 0xff, 0xff]);
+            (moves.first_bytes[nth], moves.second_bytes[nth]) = (bytes, bytes);
+        }
+        Some(moves)
+    }
+
+    fn has_length(&mut self, end: u8, least: u8, most: u8) {
+        self.least_steps.0[usize::from(end)] = least + 1;
+        self.more_steps.0[usize::from(end)] = most - least;
+    }
+
+    /// A field that is one of two words, each given with the separator before it.
+    fn word(&mut self, nth: usize, end: u8, first: &[u8], second: &[u8]) {
+        self.words.fill(nth * 8..nth * 8 + 8, end, end - 1);
+        let last_eight = |word: &[u8]| {
+            let (mut text, mut counts) = ([0; 8], [0; 8]);
+            text[8 - word.len()..].copy_from_slice(word);
+            counts[8 - word.len()..].fill(0xff);
+            (u64::from_le_bytes(text), u64::from_le_bytes(counts))
+        };
+        (self.first_words[nth], self.first_bytes[nth]) = last_eight(first);
+        (self.second_words[nth], self.second_bytes[nth]) = last_eight(second);
+    }
+
+    /// Separators of a line, its line feed among them.
+    #[inline]
+    pub(in crate::record) fn of_line(&self) -> usize {
+        self.of_line
+    }
+
+    #[inline]
+    fn end_of(&self, column: usize) -> usize {
+        usize::from(self.ends[column % MOST_SEPARATORS])
+    }
+
+    /// Reads ordinary lines in a row, from the `line`th of a window on, whose fields begin at `field` of the separators
+    /// found. Gives how many there were until one that is not ordinary, or `into` is full.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub(in crate::record) fn read(
+        &self,
+        layout: &Layout,
+        view: &View,
+        found: &Separators,
+        (line, field): (usize, usize),
+        common: &mut Common,
+        into: &mut [PlainLine],
+    ) -> usize {
+        let fields = found.fields().len();
+        let line_ends = found.lines().get(line..).unwrap_or_default();
+        let mut at = field;
+        let mut count = 0;
+        for (line_end, into) in line_ends.iter().zip(into) {
+            let ends = found.fields_from(at);
+            // Beyond the positions found there may be others from before.
+            if at + self.of_line >= fields || ends[self.of_line % SLACK] != *line_end {
+                break;
+            }
+            let fields = Fields { view, ends };
+            if !self.read_line(layout, &fields, found.fields_from(at + 1 + self.front), common, into)
+                && !(self.has_turned(layout, &fields, common)
+                    && self.read_line(layout, &fields, found.fields_from(at + 1 + self.front), common, into))
+            {
+                break;
+            }
+            at += self.of_line;
+            count += 1;
+        }
+        count
+    }
+
+    /// Reads one line, of which `ends` are the separators looked at; `false` when anything about it is not as in an
+    /// ordinary record.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn read_line(
+        &self,
+        layout: &Layout,
+        fields: &Fields<'_, '_>,
+        ends: &[u16; SLACK],
+        common: &mut Common,
+        into: &mut PlainLine,
+    ) -> bool {
+        let length = ends[(self.count - 1) % SLACK].wrapping_sub(ends[0]);
+        let at = BEFORE_BYTES - usize::from(ROOM) + usize::from(ends[0]);
+        let Some(text) = fields.view.get(at..).and_then(<[u8]>::first_chunk) else { return false };
+        let is_usual = if length < 128 - ROOM && self.count <= 32 {
+            self.moved::<false>(text, ends, common, into)
+        } else {
+            length < 256 - ROOM && self.moved::<true>(text, ends, common, into)
+        };
+        let has_version = layout.version.is_none_or(|column| {
+            let text = fields.four(self.end_of(column));
+            if self.only_version_2 { text & 0xffff == VERSION_2 } else { common.has_version(text) }
+        });
+        into.interface_id = fields.place(self.end_of(layout.interface_id));
+        let mut shortest = into.interface_id.1;
+        if let Some(column) = layout.subnet_id {
+            into.subnet_id = fields.place(self.end_of(column));
+            shortest = shortest.min(into.subnet_id.1);
+        }
+        if let Some(column) = layout.vpc_id {
+            into.vpc_id = fields.place(self.end_of(column));
+            shortest = shortest.min(into.vpc_id.1);
+        }
+        // A carriage return or a tab would be taken for a part of the last field.
+        let ends_plainly = fields.last_byte(self.of_line) > b' ';
+        let lasts = into.numbers[START] <= into.numbers[END];
+        is_usual & has_version & (shortest >= 2) & ends_plainly & lasts
+    }
+
+    /// Whether it is what lines have in common that has changed; takes it over.
+    #[cold]
+    fn has_turned(&self, layout: &Layout, fields: &Fields<'_, '_>, common: &mut Common) -> bool {
+        let centuries = (fields.century(self.end_of(layout.start)), fields.century(self.end_of(layout.end)));
+        !common.has_century(centuries) && common.turns_century(centuries)
+    }
+
+    /// Moves everything into place. `WIDE` where the text or the separators take more than two registers.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn moved<const WIDE: bool>(
+        &self,
+        text: &[u8; MOST_BYTES],
+        ends: &[u16; SLACK],
+        common: &Common,
+        into: &mut PlainLine,
+    ) -> bool {
+        let text = Text::<WIDE>::load(text);
+        let looked_at = u64::MAX >> (MOST_SEPARATORS - self.count);
+        let places = places::<WIDE>(ends);
+
+        let steps = _mm512_sub_epi8(places, _mm512_permutexvar_epi8(load(&ONE_BEFORE), places));
+        let more = _mm512_sub_epi8(steps, load(&self.least_steps));
+        let mut wrong = _mm512_cmpgt_epu8_mask(more, load(&self.more_steps));
+        wrong |= _mm512_cmpneq_epi8_mask(text.pick(places), load(&self.separators));
+        wrong &= looked_at;
+
+        let (zeros, nine) = (_mm512_set1_epi8(0x30), _mm512_set1_epi8(9));
+        let (tens, ones) = (_mm512_set1_epi16(0x010a), _mm512_set1_epi16(1));
+        let (at, valid) = self.numbers.at(places, load(&EIGHT_BEFORE));
+        let digits = _mm512_maskz_sub_epi8(valid, text.pick(at), zeros);
+        wrong |= _mm512_cmpgt_epu8_mask(digits, nine);
+        let fours = _mm512_madd_epi16(_mm512_maddubs_epi16(digits, tens), _mm512_set1_epi32(0x0001_0064));
+        let values = _mm256_madd_epi16(_mm512_cvtepi32_epi16(fours), _mm256_set1_epi32(0x0001_2710));
+        // SAFETY: 32 bytes.
+        let limits = unsafe { _mm256_loadu_si256(LIMITS.as_ptr().cast()) };
+        let mut too_large = u16::from(_mm256_cmpgt_epu32_mask(values, limits));
+
+        let (at, valid) = self.octets.at(places, load(&FOUR_BEFORE));
+        let digits = _mm512_maskz_sub_epi8(valid, text.pick(at), zeros);
+        wrong |= _mm512_cmpgt_epu8_mask(digits, nine);
+        let befores = _mm512_permutexvar_epi8(load(&self.octets.befores), places);
+        let is_first = _mm512_cmpeq_epi8_mask(at, _mm512_add_epi8(befores, _mm512_set1_epi8(1)));
+        // A zero that other digits follow.
+        wrong |= is_first & _mm512_testn_epi8_mask(digits, digits) & 0x7777_7777_7777_7777;
+        let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi32(0x010a_6400));
+        let octets = _mm512_madd_epi16(pairs, ones);
+        too_large |= _mm512_cmpgt_epu32_mask(octets, _mm512_set1_epi32(255));
+        let reversed = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+        let packed = _mm_shuffle_epi8(_mm512_cvtepi32_epi8(octets), reversed);
+
+        let (at, _) = self.words.at(places, load(&WORDS_BEFORE));
+        let words = text.pick(at);
+        let century = _mm512_set1_epi64((u64::from(common.century) << 32).cast_signed());
+        let centuries = 1 << START_CENTURY | 1 << END_CENTURY;
+        let first = _mm512_mask_mov_epi64(load(&self.first_words), centuries, century);
+        let is_first = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, load(&self.first_bytes)), first);
+        let second = load(&self.second_words);
+        let is_second = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, load(&self.second_bytes)), second);
+        let seconds = _mm256_maskz_set1_epi32(1 << START | 1 << END, common.seconds.cast_signed());
+        let values = _mm256_add_epi32(values, seconds);
+        into.rejected = is_second & 1 << ACTION != 0;
+        into.ingress = is_second & 1 << FLOW_DIRECTION != 0;
+        // SAFETY: 32 and 16 bytes.
+        unsafe {
+            _mm256_storeu_si256(into.numbers.as_mut_ptr().cast(), values);
+            _mm_storeu_si128(into.addresses.as_mut_ptr().cast(), packed);
+        }
+        wrong | u64::from(too_large) | u64::from(!(is_first | is_second)) == 0
+    }
+}
+
+/// For each byte the place before its own.
+static ONE_BEFORE: Bytes = Bytes({
+    let mut places = [0; 64];
+    let mut at = 1;
+    while at < 64 {
+        places[at] = at as u8 - 1;
+        at += 1;
+    }
+    places
+});
+
+/// How far before the end of its field each byte stands: in words of eight, of four, and eight further in two of them.
+static EIGHT_BEFORE: Bytes = Bytes(before(8, 0));
+static FOUR_BEFORE: Bytes = Bytes(before(4, 0));
+static WORDS_BEFORE: Bytes = Bytes(before(8, 1 << START_CENTURY | 1 << END_CENTURY));
+
+const fn before(length: usize, further: usize) -> [u8; 64] {
+    let mut places = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        let distance = length - at % length + if further >> (at / length) & 1 == 1 { 8 } else { 0 };
+        places[at] = 0_u8.wrapping_sub(distance as u8);
+        at += 1;
+    }
+    places
+}
+
+/// The bytes of a register.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Bytes([u8; 64]);
+
+/// The 64 bytes of a value.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load<T>(from: &T) -> __m512i {
+    const { assert!(size_of::<T>() == 64) };
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_loadu_si512(std::ptr::from_ref(from).cast()) }
+}
+
+/// Where the separators are in the text, each in a byte; those that are further away than a byte says are not asked for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn places<const WIDE: bool>(ends: &[u16; SLACK]) -> __m512i {
+    let (halves, _) = ends.as_chunks::<32>();
+    let base = _mm512_set1_epi16(ends[0].wrapping_sub(ROOM).cast_signed());
+    let low = _mm512_cvtepi16_epi8(_mm512_sub_epi16(load(&halves[0]), base));
+    if !WIDE {
+        return _mm512_zextsi256_si512(low);
+    }
+    let high = _mm512_cvtepi16_epi8(_mm512_sub_epi16(load(&halves[1]), base));
+    _mm512_inserti64x4::<1>(_mm512_zextsi256_si512(low), high)
+}
+
+/// A stretch of text in two registers, or in four.
+struct Text<const WIDE: bool> {
+    near: [__m512i; 2],
+    far: [__m512i; 2],
+}
+
+impl<const WIDE: bool> Text<WIDE> {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(text: &[u8; MOST_BYTES]) -> Self {
+        let (blocks, _) = text.as_chunks::<64>();
+        let near = [load(&blocks[0]), load(&blocks[1])];
+        let far = if WIDE { [load(&blocks[2]), load(&blocks[3])] } else { near };
+        Self { near, far }
+    }
+
+    /// The bytes at these places.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn pick(&self, at: __m512i) -> __m512i {
+        let near = _mm512_permutex2var_epi8(self.near[0], at, self.near[1]);
+        if !WIDE {
+            return near;
+        }
+        let far = _mm512_permutex2var_epi8(self.far[0], at, self.far[1]);
+        _mm512_mask_mov_epi8(near, _mm512_movepi8_mask(at), far)
+    }
+}
+
+impl Picks {
+    fn fill(&mut self, bytes: Range<usize>, end: u8, before: u8) {
+        self.ends.0[bytes.clone()].fill(end);
+        self.befores.0[bytes].fill(before);
+    }
+
+    /// Where each byte comes from, which is so far before the end of its field, and whether it is of that field.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn at(&self, places: __m512i, offsets: __m512i) -> (__m512i, u64) {
+        let at = _mm512_add_epi8(_mm512_permutexvar_epi8(load(&self.ends), places), offsets);
+        (at, _mm512_cmpgt_epu8_mask(at, _mm512_permutexvar_epi8(load(&self.befores), places)))
+    }
+}
