@@ -545,8 +545,9 @@ fn correlated(
 ) -> Correlated {
     let (interfaces, renumbered) = interfaces.in_order();
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
-    let Settled { mut conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } =
+    let Settled { conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } =
         settled;
+    let mut conversations = conversations.into_all();
     for conversation in &mut conversations {
         conversation.interface = new(conversation.interface);
         if let Some(request) = &mut conversation.request {

@@ -48,7 +48,7 @@ impl Entry {
             }
         }
         for draft in drafts {
-            into.conversation(Conversation {
+            into.conversation(&Conversation {
                 interface: self.interface,
                 reply: self.flow,
                 packet: self.packet,

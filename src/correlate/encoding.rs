@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use foldhash::fast::FixedState;
 
 use super::accepted::WideRow;
-use super::conversation::{RejectedRecord, UnpairedKind, UnpairedPart, UnpairedReject};
+use super::conversation::{
+    Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedPart, UnpairedReject,
+};
 use super::interface::InterfaceIndex;
 use super::reject::RejectedRow;
 use super::{Span, Timestamp};
@@ -31,6 +33,12 @@ const HAS_FLAGS: u8 = 4;
 const SMALL: u8 = 8;
 /// Two bits.
 const REASON: u8 = 16;
+
+/// Of a conversation, in a byte of their own.
+const HAS_REQUEST: u8 = 1;
+const HAS_ACCEPTED_REPLY: u8 = 2;
+const HAS_CLOSING: u8 = 4;
+const HAS_IDLE: u8 = 8;
 
 /// Appends an accepted row.
 pub(super) fn put_row(out: &mut Vec<u8>, row: &WideRow) {
@@ -67,6 +75,41 @@ pub(super) fn put_unpaired(out: &mut Vec<u8>, reject: &UnpairedPart<'_>) {
     for record in reject.rejected {
         put_record(out, record);
     }
+}
+
+/// Appends a conversation.
+pub(super) fn put_conversation(out: &mut Vec<u8>, conversation: &Conversation) {
+    let Conversation { interface, reply, packet, flow_direction, rejected, request, accepted_reply, .. } =
+        conversation;
+    out.push(of_direction(*flow_direction) | has_flow(reply, packet));
+    let mut parts = 0;
+    for (is_there, bit) in [
+        (request.is_some(), HAS_REQUEST),
+        (accepted_reply.is_some(), HAS_ACCEPTED_REPLY),
+        (conversation.closing_since.is_some(), HAS_CLOSING),
+        (conversation.idle_seconds.is_some(), HAS_IDLE),
+    ] {
+        parts |= if is_there { bit } else { 0 };
+    }
+    out.push(parts);
+    out.extend(interface.0.to_le_bytes());
+    put_flows(out, reply, packet);
+    out.extend(u32::try_from(rejected.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for record in rejected {
+        put_record(out, record);
+    }
+    for evidence in [request, accepted_reply].into_iter().flatten() {
+        put_evidence(out, evidence);
+    }
+    out.extend(conversation.closing_since.map(|at| at.0.to_le_bytes()).into_iter().flatten());
+    out.extend(conversation.idle_seconds.map(i64::to_le_bytes).into_iter().flatten());
+}
+
+fn put_evidence(out: &mut Vec<u8>, evidence: &RequestEvidence) {
+    let RequestEvidence { span, packets, bytes, tcp_flags, other_interface } = *evidence;
+    put_record(out, &RejectedRecord { span, packets, bytes, tcp_flags, reject_reason: None });
+    out.push(u8::from(other_interface.is_some()));
+    out.extend(other_interface.map(|interface| interface.0.to_le_bytes()).into_iter().flatten());
 }
 
 fn of_direction(direction: Option<Direction>) -> u8 {
@@ -204,6 +247,37 @@ impl Encoded<'_> {
         let records = u32::from_le_bytes(self.array()?);
         let rejected = (0..records).map(|_| self.record()).collect::<Option<_>>()?;
         Some(UnpairedReject { interface, flow, packet, flow_direction: direction(head), kind, rejected })
+    }
+
+    /// The next conversation.
+    pub(super) fn conversation(&mut self) -> Option<Conversation> {
+        let head = self.byte()?;
+        let parts = self.byte()?;
+        let interface = self.interface()?;
+        let (reply, packet) = self.flows(head)?;
+        let records = u32::from_le_bytes(self.array()?);
+        let rejected = (0..records).map(|_| self.record()).collect::<Option<_>>()?;
+        let request = if parts & HAS_REQUEST == 0 { None } else { Some(self.evidence()?) };
+        let accepted_reply = if parts & HAS_ACCEPTED_REPLY == 0 { None } else { Some(self.evidence()?) };
+        let mut number =
+            |bit| Some(if parts & bit == 0 { None } else { Some(i64::from_le_bytes(self.array()?)) });
+        Some(Conversation {
+            interface,
+            reply,
+            packet,
+            flow_direction: direction(head),
+            rejected,
+            request,
+            accepted_reply,
+            closing_since: number(HAS_CLOSING)?.map(Timestamp),
+            idle_seconds: number(HAS_IDLE)?,
+        })
+    }
+
+    fn evidence(&mut self) -> Option<RequestEvidence> {
+        let RejectedRecord { span, packets, bytes, tcp_flags, .. } = self.record()?;
+        let other_interface = if self.byte()? == 0 { None } else { Some(self.interface()?) };
+        Some(RequestEvidence { span, packets, bytes, tcp_flags, other_interface })
     }
 
     /// Passes over the next rejects that are no replies; gives a hash of their packet, the same for all of one packet.
@@ -384,7 +458,44 @@ mod tests {
         )
     }
 
+    fn evidence() -> impl Strategy<Value = Option<RequestEvidence>> {
+        proptest::option::of((a_record(), any::<Option<u32>>()).prop_map(|(record, other)| RequestEvidence {
+            span: record.span,
+            packets: record.packets,
+            bytes: record.bytes,
+            tcp_flags: record.tcp_flags,
+            other_interface: other.map(InterfaceIndex),
+        }))
+    }
+
     proptest! {
+        #[test]
+        fn conversations_are_kept_whole(
+            interface in any::<u32>(), packet in a_tuple(), reply in proptest::option::of(a_tuple()),
+            rejected in proptest::collection::vec(a_record(), 1..4), direction in 0..3_usize,
+            request in evidence(), accepted_reply in evidence(),
+            closing in any::<Option<i64>>(), idle_seconds in any::<Option<i64>>(), times in 1..40_usize,
+        ) {
+            let conversation = Conversation {
+                interface: InterfaceIndex(interface),
+                reply: reply.unwrap_or(packet),
+                packet,
+                flow_direction: [None, Some(Direction::Ingress), Some(Direction::Egress)][direction],
+                rejected,
+                request,
+                accepted_reply,
+                closing_since: closing.map(Timestamp),
+                idle_seconds,
+            };
+            let mut out = Vec::new();
+            (0..times).for_each(|_| put_conversation(&mut out, &conversation));
+            let mut encoded = Encoded(&out);
+            for _ in 0..times {
+                prop_assert_eq!(encoded.conversation(), Some(conversation.clone()));
+            }
+            prop_assert_eq!((encoded.0.len(), encoded.conversation()), (0, None));
+        }
+
         #[test]
         fn what_was_put_is_what_is_read(
             interface in any::<u32>(), packet in a_tuple(), flow in proptest::option::of(a_tuple()),
@@ -423,6 +534,7 @@ mod tests {
             let mut passed = encoded;
             while passed.pass_unpaired().is_some() {}
             while encoded.unpaired().is_some() {}
+            while encoded.conversation().is_some() {}
             while encoded.rejected().is_some() || encoded.row().is_some() {}
         }
     }

@@ -9,8 +9,12 @@ use crate::record::{PlainRecord, Token};
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
 
-/// Places by name, twice as many: hardly two names want the same one.
-const PLACES: usize = 8192;
+/// Places by name at first: few, as each that is looked at takes room in the nearest cache. They are doubled when names
+/// come too close together.
+const FEWEST_PLACES: usize = 1024;
+
+/// And at most.
+const MOST_PLACES: usize = 16 * 1024;
 
 /// Places looked at for one name.
 const TRIES: usize = 4;
@@ -19,6 +23,8 @@ const TRIES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Familiar {
     places: Vec<Place>,
+    /// Bits of a name's hash that are not asked for its place.
+    shift: u32,
     /// By the places' numbers.
     known: Vec<Known>,
     /// The current batch; numbers are valid in one batch only.
@@ -88,9 +94,9 @@ impl Id {
     }
 
     #[inline]
-    fn place(self) -> usize {
+    fn hash(self) -> u64 {
         // The ids of one account differ in all their digits: the last eight are as good as any.
-        (self.ends.1[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize & (PLACES - 1)
+        self.ends.1[1].wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     /// Whether two ids are the same, asked once for all their bytes.
@@ -104,7 +110,12 @@ impl Id {
 
 impl Default for Familiar {
     fn default() -> Self {
-        Self { places: vec![NO_PLACE; PLACES + TRIES], known: Vec::new(), batch: 1 }
+        Self {
+            places: vec![NO_PLACE; FEWEST_PLACES + TRIES],
+            shift: shift_for(FEWEST_PLACES),
+            known: Vec::new(),
+            batch: 1,
+        }
     }
 }
 
@@ -117,9 +128,16 @@ impl Familiar {
         }
     }
 
+    /// The first place where a name may be.
+    #[inline]
+    fn first_place(&self, name: Id) -> usize {
+        (name.hash() >> self.shift) as usize
+    }
+
     /// The place of a name, or a free one where it would be.
     fn place(&self, name: Id) -> Result<usize, Option<usize>> {
-        for at in name.place()..name.place() + TRIES {
+        let first = self.first_place(name);
+        for at in first..first + TRIES {
             let place = &self.places[at];
             if place.name == NO_ID {
                 return Err(Some(at));
@@ -131,12 +149,29 @@ impl Familiar {
         Err(None)
     }
 
+    /// Makes twice as many places; `false` when there are as many as may be. A name that finds none among them is learnt
+    /// again when it comes again.
+    fn grow(&mut self) -> bool {
+        let count = (self.places.len() - TRIES) * 2;
+        if count > MOST_PLACES {
+            return false;
+        }
+        self.shift = shift_for(count);
+        let places = std::mem::replace(&mut self.places, vec![NO_PLACE; count + TRIES]);
+        for place in places.into_iter().filter(|place| place.name != NO_ID) {
+            if let Err(Some(at)) = self.place(place.name) {
+                self.places[at] = place;
+            }
+        }
+        true
+    }
+
     /// The number and the name's hash of an interface about which the record says nothing new.
     #[expect(clippy::inline_always, reason = "as a call, the record is copied to memory")]
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
         let name = Id::of(record.interface_id());
-        let mut place = &self.places[name.place()];
+        let mut place = &self.places[self.first_place(name)];
         if !place.name.is(&name) {
             place = &self.places[self.place(name).ok()?];
         }
@@ -178,7 +213,11 @@ impl Familiar {
         if name == NO_ID {
             return;
         }
-        let (at, is_new) = match self.place(name) {
+        let mut place = self.place(name);
+        while place == Err(None) && self.grow() {
+            place = self.place(name);
+        }
+        let (at, is_new) = match place {
             Ok(at) => (at, false),
             Err(Some(at)) if self.known.len() < MOST => (at, true),
             Err(_) => return,
@@ -238,4 +277,8 @@ fn halves(bytes: &[u8; 16]) -> Half {
     #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
     let halves = [number as u64, (number >> 64) as u64];
     halves
+}
+
+fn shift_for(places: usize) -> u32 {
+    64 - places.trailing_zeros()
 }

@@ -20,6 +20,7 @@ mod gather;
 mod hash;
 mod identities;
 mod interface;
+mod kept;
 mod names;
 mod nearby;
 mod onset;

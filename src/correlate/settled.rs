@@ -10,6 +10,7 @@ use super::Span;
 use super::conversation::{Conversation, RejectedRecord, UnpairedPart};
 use super::hash::conversation_hash;
 use super::interface::InterfaceIndex;
+use super::kept::Kept;
 use super::overflow::Quota;
 use super::silent::SilentRequests;
 use super::spill::Lost;
@@ -24,7 +25,7 @@ const SPAN_BYTES: usize = 40;
 /// What leaves the table.
 #[derive(Debug, Clone)]
 pub(super) struct Settled {
-    pub(super) conversations: Vec<Conversation>,
+    pub(super) conversations: Kept,
     pub(super) unpaired: UnpairedRejects,
     pub(super) silent: SilentRequests,
     pub(super) lost: Lost,
@@ -35,7 +36,6 @@ pub(super) struct Settled {
     limit: usize,
     /// Conversations of a higher rank are left out: which ones they are does not depend on the order of input.
     highest_rank: u64,
-    records: usize,
     /// `SKIPDATA` intervals by interface, those of the lowest ranks where there is no room for all.
     pub(super) skip_data: BTreeMap<InterfaceIndex, BTreeSet<Span>>,
     spans: usize,
@@ -47,7 +47,7 @@ impl Settled {
     /// and requests without an answer `silent` bytes of memory.
     pub(super) fn new(limit: usize, unpaired: usize, silent: usize, quota: &Arc<Quota>) -> Self {
         Self {
-            conversations: Vec::new(),
+            conversations: Kept::default(),
             unpaired: UnpairedRejects::new(unpaired, quota),
             silent: SilentRequests::new(silent),
             lost: Lost::default(),
@@ -55,31 +55,32 @@ impl Settled {
             cost: 0,
             limit,
             highest_rank: u64::MAX,
-            records: 0,
             skip_data: BTreeMap::new(),
             spans: 0,
             highest_span_rank: u64::MAX,
         }
     }
 
-    pub(super) fn conversation(&mut self, conversation: Conversation) {
-        if rank(&conversation) > self.highest_rank {
-            self.leave_out(&conversation);
+    pub(super) fn conversation(&mut self, conversation: &Conversation) {
+        if rank(conversation) > self.highest_rank {
+            self.leave_out(conversation);
             return;
         }
-        self.cost += cost(&conversation);
-        self.records += conversation.rejected.len();
+        self.cost += cost(conversation);
         self.conversations.push(conversation);
         while self.cost > self.limit && self.highest_rank > 0 {
             self.highest_rank = self.highest_rank / 8 * 7;
             let highest = self.highest_rank;
-            let out: Vec<_> =
-                self.conversations.extract_if(.., |conversation| rank(conversation) > highest).collect();
-            for conversation in out {
-                self.cost -= cost(&conversation);
-                self.records -= conversation.rejected.len();
-                self.leave_out(&conversation);
-            }
+            let mut conversations = std::mem::take(&mut self.conversations);
+            conversations.retain(|conversation| {
+                let stays = rank(conversation) <= highest;
+                if !stays {
+                    self.cost -= cost(conversation);
+                    self.leave_out(conversation);
+                }
+                stays
+            });
+            self.conversations = conversations;
         }
     }
 
@@ -112,11 +113,7 @@ impl Settled {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.conversations.capacity() * size_of::<Conversation>()
-            + self.records * size_of::<RejectedRecord>()
-            + self.unpaired.bytes()
-            + self.silent.bytes()
-            + self.spans * SPAN_BYTES
+        self.conversations.bytes() + self.unpaired.bytes() + self.silent.bytes() + self.spans * SPAN_BYTES
     }
 }
 

@@ -67,6 +67,20 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// The join's number of a row's interface.
+    #[inline]
+    pub(super) fn interface(&self, row: &AcceptedRow) -> InterfaceIndex {
+        match &self.interfaces {
+            Some(interfaces) => interfaces[row.interface().0 as usize],
+            None => row.interface(),
+        }
+    }
+
+    /// A row at full width, its interface by the join's number.
+    pub(super) fn widen(&self, row: &AcceptedRow) -> WideRow {
+        WideRow { interface: self.interface(row), ..row.widen() }
+    }
+
     fn note(&mut self, start: i64, end: i64) {
         self.latest_end = self.earliest_start.map_or(end, |_| self.latest_end.max(end));
         self.earliest_start = Some(self.earliest_start.map_or(start, |known| known.min(start)));
