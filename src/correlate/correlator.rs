@@ -79,7 +79,7 @@ impl Bounds {
         let memory = options.memory_limit_bytes;
         Self {
             // The rest is for what is on its way to the join and for what is read at the moment.
-            memory: memory / 4 * 3,
+            memory: memory / 8 * 5,
             part: memory.max(LEAST_MEMORY),
             conversations: memory.max(LEAST_MEMORY),
             interfaces: (memory / 2).max(LEAST_MEMORY),
