@@ -102,9 +102,13 @@ impl Id {
     /// Whether two ids are the same, asked once for all their bytes.
     #[inline]
     fn is(&self, other: &Self) -> bool {
-        let ([a, b], [c, d]) = self.ends;
-        let ([e, f], [g, h]) = other.ends;
-        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) | u64::from(self.length ^ other.length) == 0
+        let (first, last) = self.ends;
+        let (other_first, other_last) = other.ends;
+        let ends = first[0] ^ other_first[0]
+            | first[1] ^ other_first[1]
+            | last[0] ^ other_last[0]
+            | last[1] ^ other_last[1];
+        ends | u64::from(self.length ^ other.length) == 0
     }
 }
 
@@ -129,6 +133,7 @@ impl Familiar {
     }
 
     /// The first place where a name may be.
+    #[expect(clippy::cast_possible_truncation, reason = "as many bits as there are places")]
     #[inline]
     fn first_place(&self, name: Id) -> usize {
         (name.hash() >> self.shift) as usize

@@ -40,6 +40,7 @@ pub trait Sink {
 }
 
 /// Reads the lines of one input in order and remembers the format they are in.
+#[expect(clippy::struct_excessive_bools, reason = "what is so of the input, each by itself")]
 #[derive(Debug)]
 pub struct LineReader {
     /// The header's format, once there is one.
@@ -54,7 +55,10 @@ pub struct LineReader {
     formats_reported: u64,
     /// Where the fields of an ordinary record in the reported format stand.
     layout: Option<Layout>,
-    /// How they move into place, on a processor that can do that; not where it fails for most lines.
+    /// Whether lines are read by moving their bytes, which not every processor can do.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no other processor does"))]
+    moves_bytes: bool,
+    /// How they move into place; not where that fails for most lines.
     #[cfg(target_arch = "x86_64")]
     moves: Option<Box<Moves>>,
     common: Common,
@@ -133,6 +137,10 @@ impl LineReader {
             default_without_header: false,
             formats_reported: 0,
             layout: None,
+            #[cfg(target_arch = "x86_64")]
+            moves_bytes: x86::permutes(),
+            #[cfg(not(target_arch = "x86_64"))]
+            moves_bytes: false,
             #[cfg(target_arch = "x86_64")]
             moves: None,
             common: Common::default(),
@@ -291,7 +299,7 @@ impl LineReader {
             self.layout = Layout::new(format);
             #[cfg(target_arch = "x86_64")]
             {
-                let layout = self.layout.filter(|_| x86::permutes());
+                let layout = self.layout.filter(|_| self.moves_bytes);
                 let moves = layout.and_then(|layout| Moves::new(&layout, self.default_without_header));
                 self.moves = moves.map(Box::new);
             }

@@ -4,6 +4,10 @@
 //! handful of instructions move all of them, and the same ones check lengths, digits and separators. What the places are
 //! depends on the format alone and is worked out once, in [`Moves`].
 
+#[cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "forty names, all beginning with _mm or __m")
+)]
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -203,10 +207,12 @@ impl Moves {
                 break;
             }
             let fields = Fields { view, ends };
-            if !self.read_line(layout, &fields, found.fields_from(at + 1 + self.front), common, into)
-                && !(self.has_turned(layout, &fields, common)
-                    && self.read_line(layout, &fields, found.fields_from(at + 1 + self.front), common, into))
-            {
+            let looked_at = found.fields_from(at + 1 + self.front);
+            let mut is_ordinary = self.read_line(layout, &fields, looked_at, common, into);
+            if !is_ordinary && self.has_turned(layout, &fields, common) {
+                is_ordinary = self.read_line(layout, &fields, looked_at, common, into);
+            }
+            if !is_ordinary {
                 break;
             }
             at += self.of_line;
@@ -249,10 +255,12 @@ impl Moves {
             into.vpc_id = fields.place(self.end_of(column));
             shortest = shortest.min(into.vpc_id.1);
         }
+        // A dot among the first separators makes one field look like two.
+        let are_spaces = (1..=self.front).all(|separator| fields.byte(separator) == b' ');
         // A carriage return or a tab would be taken for a part of the last field.
         let ends_plainly = fields.last_byte(self.of_line) > b' ';
         let lasts = into.numbers[START] <= into.numbers[END];
-        is_usual & has_version & (shortest >= 2) & ends_plainly & lasts
+        is_usual && has_version && shortest >= 2 && are_spaces && ends_plainly && lasts
     }
 
     /// Whether it is what lines have in common that has changed; takes it over.
@@ -330,10 +338,10 @@ impl Moves {
 /// For each byte the place before its own.
 static ONE_BEFORE: Bytes = Bytes({
     let mut places = [0; 64];
-    let mut at = 1;
+    let (mut at, mut before) = (1, 0_u8);
     while at < 64 {
-        places[at] = at as u8 - 1;
-        at += 1;
+        places[at] = before;
+        (at, before) = (at + 1, before + 1);
     }
     places
 });
@@ -343,12 +351,13 @@ static EIGHT_BEFORE: Bytes = Bytes(before(8, 0));
 static FOUR_BEFORE: Bytes = Bytes(before(4, 0));
 static WORDS_BEFORE: Bytes = Bytes(before(8, 1 << START_CENTURY | 1 << END_CENTURY));
 
-const fn before(length: usize, further: usize) -> [u8; 64] {
+const fn before(length: u8, further: u8) -> [u8; 64] {
     let mut places = [0; 64];
-    let mut at = 0;
+    let mut at = 0_u8;
     while at < 64 {
-        let distance = length - at % length + if further >> (at / length) & 1 == 1 { 8 } else { 0 };
-        places[at] = 0_u8.wrapping_sub(distance as u8);
+        let is_further = length == 8 && further >> (at / 8) & 1 == 1;
+        let distance = length - at % length + if is_further { 8 } else { 0 };
+        places[at as usize] = 0_u8.wrapping_sub(distance);
         at += 1;
     }
     places
