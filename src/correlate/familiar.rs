@@ -180,7 +180,9 @@ impl Familiar {
         if !place.name.is(&name) {
             place = &self.places[self.place(name).ok()?];
         }
-        let is_valid = place.batch == self.batch;
+        if place.batch != self.batch {
+            return None;
+        }
         if let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id())
             && (subnet_id.is_some() || vpc_id.is_some())
         {
@@ -197,7 +199,7 @@ impl Familiar {
         } else {
             self.known.get(usize::from(place.known))?.says_nothing_new_beyond(record)
         };
-        (is_valid && says_nothing_new).then_some((place.index, place.name_hash))
+        says_nothing_new.then_some((place.index, place.name_hash))
     }
 
     /// What an earlier batch knew of the interface, if this one has not met it yet.
