@@ -180,13 +180,11 @@ impl Familiar {
         if !place.name.is(&name) {
             place = &self.places[self.place(name).ok()?];
         }
-        if place.batch != self.batch {
-            return None;
-        }
+        let is_valid = place.batch == self.batch;
         if let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id())
             && (subnet_id.is_some() || vpc_id.is_some())
         {
-            let known = &self.known[usize::from(place.known)];
+            let known = self.known.get(usize::from(place.known))?;
             let is_known = |id: Option<Token<'_>>, known: &Id| {
                 id.is_none_or(|id| known.length != 0 && known.is(&Id::of(id)))
             };
@@ -199,7 +197,7 @@ impl Familiar {
         } else {
             self.known.get(usize::from(place.known))?.says_nothing_new_beyond(record)
         };
-        says_nothing_new.then_some((place.index, place.name_hash))
+        (is_valid && says_nothing_new).then_some((place.index, place.name_hash))
     }
 
     /// What an earlier batch knew of the interface, if this one has not met it yet.

@@ -145,12 +145,6 @@ impl<'a> Fields<'a, '_> {
         u64::from(shortest < 2)
     }
 
-    /// A separator.
-    #[inline]
-    pub(super) fn byte(&self, separator: usize) -> u8 {
-        self.view[BEFORE_BYTES + usize::from(self.ends[separator & MAX_COLUMNS])]
-    }
-
     /// The byte before a separator.
     #[inline]
     pub(super) fn last_byte(&self, end: usize) -> u8 {

@@ -225,6 +225,7 @@ impl Moves {
     /// ordinary record.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[expect(clippy::needless_bitwise_bool, reason = "all of it is so nearly always: one branch, not six")]
     fn read_line(
         &self,
         layout: &Layout,
@@ -255,12 +256,12 @@ impl Moves {
             into.vpc_id = fields.place(self.end_of(column));
             shortest = shortest.min(into.vpc_id.1);
         }
-        // A dot among the first separators makes one field look like two.
-        let are_spaces = (1..=self.front).all(|separator| fields.byte(separator) == b' ');
         // A carriage return or a tab would be taken for a part of the last field.
         let ends_plainly = fields.last_byte(self.of_line) > b' ';
         let lasts = into.numbers[START] <= into.numbers[END];
-        is_usual && has_version && shortest >= 2 && are_spaces && ends_plainly && lasts
+        // A dot among the first separators makes one field look like two.
+        let dots = dots_between(fields.view, fields.ends[0].wrapping_add(1), ends[0]);
+        is_usual & has_version & (shortest >= 2) & (dots == 0) & ends_plainly & lasts
     }
 
     /// Whether it is what lines have in common that has changed; takes it over.
@@ -375,6 +376,22 @@ fn load<T>(from: &T) -> __m512i {
     const { assert!(size_of::<T>() == 64) };
     // SAFETY: 64 bytes.
     unsafe { _mm512_loadu_si512(std::ptr::from_ref(from).cast()) }
+}
+
+/// Not zero when there is a dot between two positions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,bmi2")]
+fn dots_between(view: &View, from: u16, to: u16) -> u64 {
+    let (mut at, to) = (usize::from(from), usize::from(to));
+    let mut dots = 0;
+    while at < to {
+        let text = view.get(BEFORE_BYTES + at..).and_then(<[u8]>::first_chunk::<64>);
+        let Some(text) = text else { return u64::MAX };
+        let found = _mm512_cmpeq_epi8_mask(load(text), _mm512_set1_epi8(0x2e));
+        dots |= if to - at < 64 { found & ((1 << (to - at)) - 1) } else { found };
+        at += 64;
+    }
+    dots
 }
 
 /// Where the separators are in the text, each in a byte; those that are further away than a byte says are not asked for.
