@@ -21,6 +21,9 @@ const ROOM: u16 = 8;
 /// Separators that one register holds, with the one in front.
 const MOST_SEPARATORS: usize = 64;
 
+/// As many as one register holds by their positions in the text, which take two bytes each.
+const NARROW_SEPARATORS: usize = 32;
+
 /// Bytes of a line from there on that permutations reach.
 const MOST_BYTES: usize = 256;
 
@@ -196,6 +199,25 @@ impl Moves {
         common: &mut Common,
         into: &mut [PlainLine],
     ) -> usize {
+        if self.count > NARROW_SEPARATORS {
+            self.read_run::<true>(layout, view, found, (line, field), common, into)
+        } else {
+            self.read_run::<false>(layout, view, found, (line, field), common, into)
+        }
+    }
+
+    /// `WIDE` where the separators of a line take more than one register.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn read_run<const WIDE: bool>(
+        &self,
+        layout: &Layout,
+        view: &View,
+        found: &Separators,
+        (line, field): (usize, usize),
+        common: &mut Common,
+        into: &mut [PlainLine],
+    ) -> usize {
         let fields = found.fields().len();
         let line_ends = found.lines().get(line..).unwrap_or_default();
         let mut at = field;
@@ -208,11 +230,9 @@ impl Moves {
             }
             let fields = Fields { view, ends };
             let looked_at = found.fields_from(at + 1 + self.front);
-            let mut is_ordinary = self.read_line(layout, &fields, looked_at, common, into);
-            if !is_ordinary && self.has_turned(layout, &fields, common) {
-                is_ordinary = self.read_line(layout, &fields, looked_at, common, into);
-            }
-            if !is_ordinary {
+            if !self.read_line::<WIDE>(layout, &fields, looked_at, common, into)
+                && !self.read_unusual(layout, &fields, looked_at, common, into)
+            {
                 break;
             }
             at += self.of_line;
@@ -226,7 +246,7 @@ impl Moves {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
     #[expect(clippy::needless_bitwise_bool, reason = "all of it is so nearly always: one branch, not six")]
-    fn read_line(
+    fn read_line<const WIDE: bool>(
         &self,
         layout: &Layout,
         fields: &Fields<'_, '_>,
@@ -237,11 +257,8 @@ impl Moves {
         let length = ends[(self.count - 1) % SLACK].wrapping_sub(ends[0]);
         let at = BEFORE_BYTES - usize::from(ROOM) + usize::from(ends[0]);
         let Some(text) = fields.view.get(at..).and_then(<[u8]>::first_chunk) else { return false };
-        let is_usual = if length < 128 - ROOM && self.count <= 32 {
-            self.moved::<false>(text, ends, common, into)
-        } else {
-            length < 256 - ROOM && self.moved::<true>(text, ends, common, into)
-        };
+        let is_usual =
+            length < if WIDE { 256 } else { 128 } - ROOM && self.moved::<WIDE>(text, ends, common, into);
         let has_version = layout.version.is_none_or(|column| {
             let text = fields.four(self.end_of(column));
             if self.only_version_2 { text & 0xffff == VERSION_2 } else { common.has_version(text) }
@@ -264,11 +281,21 @@ impl Moves {
         is_usual & has_version & (shortest >= 2) & (dots == 0) & ends_plainly & lasts
     }
 
-    /// Whether it is what lines have in common that has changed; takes it over.
+    /// Once more, when the line is only longer, or what lines have in common has changed.
     #[cold]
-    fn has_turned(&self, layout: &Layout, fields: &Fields<'_, '_>, common: &mut Common) -> bool {
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn read_unusual(
+        &self,
+        layout: &Layout,
+        fields: &Fields<'_, '_>,
+        ends: &[u16; SLACK],
+        common: &mut Common,
+        into: &mut PlainLine,
+    ) -> bool {
         let centuries = (fields.century(self.end_of(layout.start)), fields.century(self.end_of(layout.end)));
-        !common.has_century(centuries) && common.turns_century(centuries)
+        (common.has_century(centuries) || common.turns_century(centuries))
+            && self.read_line::<true>(layout, fields, ends, common, into)
     }
 
     /// Moves everything into place. `WIDE` where the text or the separators take more than two registers.
