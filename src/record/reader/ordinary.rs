@@ -45,9 +45,11 @@ impl LineReader {
         let only_version_2 = self.default_without_header;
         #[cfg(target_arch = "x86_64")]
         {
+            let formats = self.formats_reported;
             if let Some(moves) = self.moves.take() {
                 let (at, most) = x86::with_avx512!(self.moved_lines(text, number, sink, (&layout, &moves)));
-                if most && self.moves.is_none() {
+                // Another format has its own, or none.
+                if most && formats == self.formats_reported {
                     self.moves = Some(moves);
                 }
                 return at;
@@ -57,7 +59,8 @@ impl LineReader {
                 return x86::with_avx2!(self.ordinary_lines_avx2(text, number, sink, way));
             }
         }
-        self.run(text, number, sink, ByFields { layout: &layout, only_version_2, arithmetic: Portable }).0
+        let way = ByFields { layout: &layout, only_version_2, arithmetic: Portable };
+        self.field_by_field(text, number, sink, way)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -68,6 +71,18 @@ impl LineReader {
         number: &mut u64,
         sink: &mut impl Sink,
         way: ByFields<'_, x86::Avx2>,
+    ) -> usize {
+        self.field_by_field(text, number, sink, way)
+    }
+
+    #[expect(clippy::inline_always, reason = "compiled once for each set of instructions")]
+    #[inline(always)]
+    fn field_by_field(
+        &mut self,
+        text: &[u8],
+        number: &mut u64,
+        sink: &mut impl Sink,
+        way: ByFields<'_, impl Arithmetic>,
     ) -> usize {
         if *way.layout == DEFAULT_LAYOUT {
             // What is known beforehand need not be looked up for every field.

@@ -54,6 +54,16 @@ const LATE: &str = "version srcaddr dstaddr srcport dstport protocol packets byt
 const PARTIAL: &str = "interface-id srcaddr dstaddr pkt-srcaddr srcport dstport protocol packets start end action \
                        log-status bytes";
 
+/// With the dots of its addresses more separators than are read at once.
+const WIDE: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
+                    log-status tcp-flags pkt-srcaddr pkt-dstaddr flow-direction reject-reason resource-id instance-id type \
+                    region az-id sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws-service traffic-path \
+                    ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id ecs-container-id \
+                    ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id \
+                    encryption-status instance-tag instance-tag-2 interface-tag interface-tag-2 asg-tag asg-tag-2 \
+                    interface-type next-hop-interface-id next-hop-subnet-id next-hop-az-id next-hop-vpc-id \
+                    next-hop-interface-type";
+
 fn ordinary(field: &str) -> BoxedStrategy<String> {
     match field {
         "version" => select(&["2", "5", "11"][..]).prop_map(str::to_owned).boxed(),
@@ -151,7 +161,7 @@ fn line(format: &'static str) -> impl Strategy<Value = String> {
 }
 
 fn text() -> impl Strategy<Value = (bool, String)> {
-    const FORMATS: [&str; 6] = [V2, V5, V11, ODD, PARTIAL, LATE];
+    const FORMATS: [&str; 7] = [V2, V5, V11, ODD, PARTIAL, LATE, WIDE];
     let part = select(&FORMATS[..]).prop_flat_map(|format| {
         (Just(format), any::<bool>(), proptest::collection::vec(line(format), 1..14), 1..40_usize)
     });
@@ -268,6 +278,20 @@ fn a_dot_is_no_space_and_a_space_no_dot() {
             let records = story.told.iter().filter(|told| told.contains("FlowRecord")).count();
             assert_eq!(records, if is_record { 2 } else { 0 }, "{line}");
         }
+    }
+}
+
+/// What is known of the lines of one format is not that of the next one, which may have too many fields for it.
+#[test]
+fn a_line_of_the_format_before_is_none_of_the_next_one() {
+    let line =
+        "2 1234 eni-0123456789abcdef0 10.0.0.1 192.0.2.255 43210 443 6 9 840 1700000000 1700000010 ACCEPT OK";
+    let text = format!("{V2}\n{}{WIDE}\n{}", format!("{line}\n").repeat(10), format!("{line}\n").repeat(3));
+    for mut reader in readers() {
+        let mut story = Story::default();
+        let _ = reader.lines(text.as_bytes(), 1, &mut story);
+        assert_eq!(story.told, each_by_itself(&text).told);
+        assert_eq!(story.told.iter().filter(|told| told.contains("has 14 fields")).count(), 3);
     }
 }
 
