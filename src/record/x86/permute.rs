@@ -92,8 +92,6 @@ impl Moves {
         if count > MOST_SEPARATORS || of_line >= SLACK {
             return None;
         }
-        let place = |column: usize| ends[column] - ends[first - 1];
-
         let nothing = Picks { ends: Bytes([0; 64]), befores: Bytes([0; 64]) };
         let mut moves = Self {
             numbers: nothing.clone(),
@@ -114,48 +112,63 @@ impl Moves {
         };
         moves.separators.0[count - 1] = b'\n';
         for at in 1..count {
-            // A separator further is an empty field.
+            // Any length but none.
             (moves.least_steps.0[at], moves.more_steps.0[at]) = (2, u8::MAX - 2);
         }
+        moves.take_numbers(layout);
+        moves.take_addresses(layout);
+        moves.take_words(layout);
+        Some(moves)
+    }
+
+    /// A column's separator among those that are looked at.
+    fn place(&self, column: usize) -> u8 {
+        u8::try_from(usize::from(self.ends[column]) - self.front).unwrap_or(0)
+    }
+
+    fn take_numbers(&mut self, layout: &Layout) {
         for (nth, column) in layout.numbers().into_iter().enumerate() {
             // A number that the format lacks is read from another's place, and nobody asks for it.
-            let end = place(column.unwrap_or(layout.protocol));
-            moves.numbers.fill(nth * 8..nth * 8 + 8, end, end - 1);
-            if column.is_some() {
-                (moves.least_steps.0[usize::from(end)], moves.more_steps.0[usize::from(end)]) = (2, 7);
-            }
+            let end = self.place(column.unwrap_or(layout.protocol));
+            self.numbers.fill(nth * 8..nth * 8 + 8, end, end - 1);
+            self.has_length(end, 1, 8);
         }
         for column in [layout.start, layout.end] {
-            moves.has_length(place(column), 10, 10);
+            self.has_length(self.place(column), 10, 10);
         }
-        for (nth, column) in addresses.into_iter().enumerate() {
+    }
+
+    fn take_addresses(&mut self, layout: &Layout) {
+        for (nth, column) in layout.addresses().into_iter().enumerate() {
             // Without addresses of the packet they are those of the flow.
-            let last = place(column.unwrap_or([layout.srcaddr, layout.dstaddr][nth % 2]));
+            let last = self.place(column.unwrap_or([layout.srcaddr, layout.dstaddr][nth % 2]));
             for octet in 0..4 {
                 let end = last + octet - 3;
                 let from = nth * 16 + usize::from(octet) * 4;
-                moves.octets.fill(from..from + 4, end, end - 1);
-                moves.has_length(end, 1, 3);
+                self.octets.fill(from..from + 4, end, end - 1);
+                self.has_length(end, 1, 3);
                 if octet < 3 {
-                    moves.separators.0[usize::from(end)] = b'.';
+                    self.separators.0[usize::from(end)] = b'.';
                 }
             }
         }
-        moves.word(ACTION, place(layout.action), b" ACCEPT", b" REJECT");
-        moves.word(LOG_STATUS, place(layout.log_status), b" OK", b" OK");
+    }
+
+    fn take_words(&mut self, layout: &Layout) {
+        self.word(ACTION, layout.action, b" ACCEPT", b" REJECT");
+        self.word(LOG_STATUS, layout.log_status, b" OK", b" OK");
         if let Some(column) = layout.reject_reason {
-            moves.word(REJECT_REASON, place(column), b" -", b" -");
+            self.word(REJECT_REASON, column, b" -", b" -");
         }
         if let Some(column) = layout.flow_direction {
-            moves.word(FLOW_DIRECTION, place(column), b" egress", b" ingress");
+            self.word(FLOW_DIRECTION, column, b" egress", b" ingress");
         }
         for (nth, column) in [(START_CENTURY, layout.start), (END_CENTURY, layout.end)] {
-            let end = place(column);
-            moves.words.fill(nth * 8..nth * 8 + 8, end, end - 1);
+            let end = self.place(column);
+            self.words.fill(nth * 8..nth * 8 + 8, end, end - 1);
             let bytes = u64::from_le_bytes([0, 0, 0, 0, 0, 0xff, 0xff, 0xff]);
-            (moves.first_bytes[nth], moves.second_bytes[nth]) = (bytes, bytes);
+            (self.first_bytes[nth], self.second_bytes[nth]) = (bytes, bytes);
         }
-        Some(moves)
     }
 
     fn has_length(&mut self, end: u8, least: u8, most: u8) {
@@ -164,7 +177,8 @@ impl Moves {
     }
 
     /// A field that is one of two words, each given with the separator before it.
-    fn word(&mut self, nth: usize, end: u8, first: &[u8], second: &[u8]) {
+    fn word(&mut self, nth: usize, column: usize, first: &[u8], second: &[u8]) {
+        let end = self.place(column);
         self.words.fill(nth * 8..nth * 8 + 8, end, end - 1);
         let last_eight = |word: &[u8]| {
             let (mut text, mut counts) = ([0; 8], [0; 8]);
