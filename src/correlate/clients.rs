@@ -25,10 +25,10 @@ pub const CLIENT_SLACK_SECONDS: i64 = 60;
 /// Remote ends of rejected replies, and clients with each remote end they talked to. With more than that, as in a scan,
 /// nobody is named: the one client that happened to be kept would look like the only one.
 pub(super) const MOST_REMOTES: usize = 262_144;
+pub(super) const MOST_CLIENTS: usize = 65_536;
 
 /// A bit for each of 65 536 remote ends: 8 KiB.
 const FILTER_WORDS: usize = 1024;
-pub(super) const MOST_CLIENTS: usize = 65_536;
 
 /// Spans kept of one remote end or one client before those that lie close become one.
 const MOST_SPANS: usize = 256;

@@ -4,7 +4,7 @@
 
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
-use crate::record::{PlainRecord, Token};
+use crate::record::{PlainRecord, Token, halves};
 
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
@@ -60,11 +60,8 @@ struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
     length: u8,
-    ends: (Half, Half),
+    ends: ([u64; 2], [u64; 2]),
 }
-
-/// Sixteen bytes of an id.
-type Half = [u64; 2];
 
 const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
 
@@ -181,9 +178,8 @@ impl Familiar {
             place = &self.places[self.place(name).ok()?];
         }
         let is_valid = place.batch == self.batch;
-        if let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id())
-            && (subnet_id.is_some() || vpc_id.is_some())
-        {
+        let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id());
+        if subnet_id.is_some() || vpc_id.is_some() {
             let known = self.known.get(usize::from(place.known))?;
             let is_known = |id: Option<Token<'_>>, known: &Id| {
                 id.is_none_or(|id| known.length != 0 && known.is(&Id::of(id)))
@@ -275,13 +271,6 @@ impl Known {
             Common::One(_) | Common::Two(..) | Common::Unseen => false,
         }
     }
-}
-
-fn halves(bytes: &[u8; 16]) -> Half {
-    let number = u128::from_le_bytes(*bytes);
-    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
-    let halves = [number as u64, (number >> 64) as u64];
-    halves
 }
 
 fn shift_for(places: usize) -> u32 {

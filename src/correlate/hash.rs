@@ -1,4 +1,4 @@
-//! Hashes of conversations: where their rows meet, in memory and outside.
+//! Hashes of conversations, where their rows meet in memory and outside, and of records, which tell copies.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
@@ -27,7 +27,8 @@ pub(super) fn partition_of(hash: u64) -> usize {
     usize::from(hash.to_le_bytes()[5])
 }
 
-/// The same of both ends of an IPv4 conversation, address in the upper and port in the lower bits.
+/// The hash of a conversation by both of its ends, as one number each: of IPv4 the address in the upper and the port in
+/// the lower bits.
 #[inline]
 pub(super) fn hash_ends_v4(a: u64, b: u64, protocol: Protocol) -> u64 {
     let (low, high) = if a <= b { (a, b) } else { (b, a) };
@@ -57,8 +58,9 @@ pub(super) struct Identity {
     pub(super) bytes: u64,
 }
 
-/// What is mixed into each part: values that it never has, so that no factor is zero. No source or destination is in
-/// 0.0.0.0/8 (RFC 6890), no record of this time starts in its last century, no packets have fewer bytes than they are.
+/// What is mixed into each part before it is multiplied. A factor of zero would make the other one not count, so the
+/// first four are values that the parts never have: no source or destination is in 0.0.0.0/8 (RFC 6890), between protocol
+/// and ports there are zeros, no record starts in 2105 yet, and no packets have fewer bytes than they are.
 const SALT: [u64; 6] = [
     0x0013_198a_00a3_08d3,
     0x243f_6a88_85a3_08d3,

@@ -1,7 +1,7 @@
 //! One gzip member at a time with libdeflate, which inflates whole buffers two to three times as fast as a streaming
 //! inflater can.
 //!
-//! The only unsafe code of the crate. The safe binding cannot say how many bytes a member took, without which a second
+//! The unsafe code: the calls into it. The safe binding cannot say how many bytes a member took, without which a second
 //! member (AWS does write them) would be lost in silence. A property test holds it equal to the streaming way.
 
 #![expect(unsafe_code, reason = "calls into libdeflate; every pointer comes from a slice with its length")]

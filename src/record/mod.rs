@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub use field::Field;
 pub use format::{LogFormat, LogFormatError, MissingField, PACKET_ADDRESSES};
 pub use parse::{MAX_LINE_BYTES, parse_record};
-pub use plain::{PlainRecord, Token};
+pub use plain::{PlainRecord, Token, halves};
 pub use reader::{LineReader, Room, Sink};
 
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};

@@ -1,9 +1,8 @@
-//! The ordinary records of IPv4 traffic, read without a branch that depends on the text.
+//! The ordinary records of IPv4 traffic: what their lines have in common, and what each says.
 //!
-//! Nearly every line of a flow log is one: all fields there, single spaces, an IPv4 flow with status OK. Where each field
-//! ends is known from [`super::separators`]; every number and word is read and checked by arithmetic, and only at the end
-//! one question is asked, whether anything was unusual. What is, the general way reads: a property test holds both to the
-//! same records.
+//! Nearly every line of a flow log is one: all fields there, single spaces, an IPv4 flow with status OK. How they are read is
+//! for [`super::fields`] and, where the processor can, `x86::permute`. What is unusual the general way reads: a property
+//! test holds all of them to the same records.
 
 use std::net::Ipv4Addr;
 
@@ -29,7 +28,7 @@ pub(super) const MAX_COLUMNS: usize = 63;
 #[repr(align(64))]
 pub(super) struct PlainLine {
     pub(super) numbers: [u32; 8],
-    /// Source and destination, then those of the packet, where the format has both.
+    /// Source and destination, then those of the packet: the same again where the format does not have both.
     pub(super) addresses: [u32; 4],
     /// Where ids begin in the window, and their lengths.
     pub(super) interface_id: (u16, u16),
@@ -480,9 +479,10 @@ fn low_half(number: u32) -> u16 {
     u16::from_le_bytes([a, b])
 }
 
-/// Eight bytes and eight.
+/// Sixteen bytes as two numbers, the lowest byte first: what [`Token::both_ends`] is made of.
 #[inline]
-fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+#[must_use]
+pub fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let (halves, _) = bytes.as_chunks();
     [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
 }

@@ -3,6 +3,8 @@
 //! Where every separator of a line is, dots among them, says where every digit of its numbers and addresses goes: a
 //! handful of instructions move all of them, and the same ones check lengths, digits and separators. What the places are
 //! depends on the format alone and is worked out once, in [`Moves`].
+//!
+//! The unsafe code: loads and stores through pointers made from values of checked size.
 
 #[cfg_attr(
     not(test),
