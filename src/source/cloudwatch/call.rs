@@ -201,11 +201,13 @@ impl Service {
                 Err(error) => error,
             };
             let fault = Fault::of(&error);
+            let in_a_row = if fault == Fault::Throttled { rate.throttled(sent) } else { 0 };
             // When nothing is answered at all, not every slice has to find that out for itself.
-            let is_hopeless = fault == Fault::Throttled
-                && rate.throttled(sent) > self.limits.attempts.saturating_mul(HOPELESS);
+            let is_hopeless = in_a_row > self.limits.attempts.saturating_mul(HOPELESS);
             if is_hopeless || attempt >= fault.attempts(&self.limits) {
-                let error = after(attempt, AwsError::from_sdk(&error, action, resource));
+                // This call may have made one attempt only: what was given up upon is all that were made.
+                let attempts = if is_hopeless { in_a_row } else { attempt };
+                let error = after(attempts, AwsError::from_sdk(&error, action, resource));
                 if is_hopeless {
                     self.given_up.lock().unwrap_or_else(PoisonError::into_inner).push(error.clone());
                 }
