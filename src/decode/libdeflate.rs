@@ -9,10 +9,16 @@
 use std::ptr::NonNull;
 
 use libdeflate_sys::{
-    libdeflate_alloc_decompressor, libdeflate_decompressor, libdeflate_free_decompressor,
+    libdeflate_alloc_decompressor, libdeflate_crc32, libdeflate_decompressor, libdeflate_free_decompressor,
     libdeflate_gzip_decompress_ex, libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE as INSUFFICIENT_SPACE,
     libdeflate_result_LIBDEFLATE_SUCCESS as SUCCESS,
 };
+
+/// The checksum of gzip (RFC 1952, 8) of some bytes that follow those with this checksum; that of none is 0.
+pub(super) fn crc32(before: u32, bytes: &[u8]) -> u32 {
+    // SAFETY: the buffer is valid for its length, and is only read.
+    unsafe { libdeflate_crc32(before, bytes.as_ptr().cast(), bytes.len()) }
+}
 
 /// libdeflate's tables, to be used again and again.
 pub(super) struct Decompressor(NonNull<libdeflate_decompressor>);

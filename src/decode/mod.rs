@@ -6,6 +6,7 @@ mod inflate;
 mod libdeflate;
 mod lines;
 mod parquet;
+mod together;
 mod whole;
 
 use std::io::{self, Read};
@@ -32,6 +33,8 @@ pub struct Limits {
     pub whole_stored_bytes: usize,
     /// … as long as they inflate to no more than this.
     pub whole_text_bytes: usize,
+    /// Inputs that inflate to no more than this together are inflated at once on one thread.
+    pub together_text_bytes: usize,
     /// Parquet files of up to this many bytes are held in memory; larger ones go to a temporary file.
     pub parquet_stored_bytes: usize,
     /// A Parquet row group whose columns take more than this, stored or decompressed, is given up: it is held at once.
@@ -54,6 +57,8 @@ impl Default for Limits {
             // Five minutes of a busy VPC; larger objects stream.
             whole_stored_bytes: 8 * 1024 * 1024,
             whole_text_bytes: 48 * 1024 * 1024,
+            // No more than one of them may take alone.
+            together_text_bytes: 48 * 1024 * 1024,
             parquet_stored_bytes: 64 * 1024 * 1024,
             // Writers aim at 128 MiB, the largest in use at 1 GiB.
             parquet_group_bytes: 2 * 1024 * 1024 * 1024,
@@ -88,45 +93,133 @@ pub trait LineSink {
     fn columns(&mut self, names: &[String]);
 }
 
-/// Reads inputs, one after another, and keeps its buffers for the next.
+/// Reads inputs, one after another or a few at once, and keeps its buffers for the next.
 #[derive(Default)]
 pub struct Decoder {
-    whole: Whole,
+    places: Vec<Whole>,
+    together: together::Together,
+}
+
+/// An input on its way through a [`Decoder`].
+pub struct Opened<R>(State<R>);
+
+enum State<R> {
+    /// To be read in pieces.
+    Large(R),
+    /// Turned out larger than it said: what was read of it, and the rest.
+    Larger(R),
+    /// There whole, and inflated if that was possible with others.
+    Whole { is_inflated: bool },
+    /// Reading it failed after what is there.
+    Failed(io::Error),
 }
 
 impl Decoder {
+    /// How many inputs gain by being read at once on one thread.
+    #[must_use]
+    pub fn at_once() -> usize {
+        if together::is_of_use() { together::MOST } else { 1 }
+    }
+
     /// Reads one input to its end, its first error, or until the sink has had enough. `size` is its size as stored, if
     /// known beforehand: a small one is inflated in one go, with the same result.
     pub fn decode(
         &mut self,
-        mut input: impl Read,
+        input: impl Read,
         size: Option<u64>,
         limits: &Limits,
         sink: &mut impl LineSink,
     ) -> Decoded {
-        if size.is_none_or(|size| size > limits.whole_stored_bytes as u64) {
-            return stream(input, limits, sink);
-        }
-        match self.whole.load(&mut input, limits) {
-            Ok(true) => {}
-            Ok(false) => return stream(self.whole.stored().chain(input), limits, sink),
-            Err(error) => {
-                let decoded = stream(self.whole.stored(), limits, sink);
-                return Decoded { error: Some(describe(&error)), ..decoded };
+        let opened = self.open(0, input, size, limits);
+        self.hand_on(0, opened, limits, sink)
+    }
+
+    /// Reads some inputs as far as that can be done beforehand: small ones whole, inflating some of them at once. Their
+    /// lines come from [`Self::hand_on`], for each by its index.
+    pub fn open_all<R: Read>(
+        &mut self,
+        inputs: impl IntoIterator<Item = (R, Option<u64>)>,
+        limits: &Limits,
+    ) -> Vec<Opened<R>> {
+        let mut opened: Vec<_> = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(place, (input, size))| self.open(place, input, size, limits))
+            .collect();
+        let mut room = limits.together_text_bytes;
+        let mut tasks = Vec::new();
+        let mut places = Vec::new();
+        for (opened, place) in opened.iter_mut().zip(&mut self.places) {
+            let State::Whole { is_inflated } = &mut opened.0 else { continue };
+            if let Some(length) = place.said_length(limits)
+                && let Some(rest) = room.checked_sub(length)
+                && places.len() < Self::at_once()
+            {
+                room = rest;
+                places.push((is_inflated, place, length));
             }
         }
-        if parquet::is_parquet(self.whole.stored()) {
-            let stored = self.whole.take_stored();
+        // One alone is inflated faster in the usual way.
+        if places.len() > 1 {
+            tasks.extend(places.iter_mut().map(|(_, place, length)| place.task(*length)));
+            self.together.inflate(&mut tasks);
+            let lengths: Vec<_> = tasks.into_iter().map(|task| task.length).collect();
+            for ((is_inflated, place, _), length) in places.into_iter().zip(lengths) {
+                *is_inflated = length.is_some();
+                place.inflated(length);
+            }
+        }
+        opened
+    }
+
+    fn place(&mut self, index: usize) -> &mut Whole {
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, Whole::default);
+        }
+        &mut self.places[index]
+    }
+
+    fn open<R: Read>(&mut self, index: usize, mut input: R, size: Option<u64>, limits: &Limits) -> Opened<R> {
+        if size.is_none_or(|size| size > limits.whole_stored_bytes as u64) {
+            return Opened(State::Large(input));
+        }
+        Opened(match self.place(index).load(&mut input, limits) {
+            Ok(true) => State::Whole { is_inflated: false },
+            Ok(false) => State::Larger(input),
+            Err(error) => State::Failed(error),
+        })
+    }
+
+    /// Hands the lines of an input on; it was opened at that index.
+    pub fn hand_on<R: Read>(
+        &mut self,
+        index: usize,
+        opened: Opened<R>,
+        limits: &Limits,
+        sink: &mut impl LineSink,
+    ) -> Decoded {
+        let place = self.place(index);
+        let is_inflated = match opened.0 {
+            State::Large(input) => return stream(input, limits, sink),
+            State::Larger(input) => return stream(place.stored().chain(input), limits, sink),
+            State::Failed(error) => {
+                let decoded = stream(place.stored(), limits, sink);
+                return Decoded { error: Some(describe(&error)), ..decoded };
+            }
+            State::Whole { is_inflated } => is_inflated,
+        };
+        if parquet::is_parquet(place.stored()) {
+            let stored = place.take_stored();
             let bytes_read = stored.len() as u64;
             return Decoded { bytes_read, ..parquet::decode(stored, &mut io::empty(), limits, sink) };
         }
-        if !self.whole.inflate(limits) {
+        if !is_inflated && !place.inflate(limits) {
             // Plain text, or something wrong with it: the streaming way knows what.
-            return stream(self.whole.stored(), limits, sink);
+            return stream(place.stored(), limits, sink);
         }
-        let text = self.whole.text();
+        let text = place.text();
         let mut decoded = Decoded {
-            bytes_read: self.whole.stored().len() as u64,
+            bytes_read: place.stored().len() as u64,
             bytes_decoded: text.len() as u64,
             error: None,
         };

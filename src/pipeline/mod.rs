@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::correlate::{Batch, Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
-use crate::decode::Limits;
+use crate::decode::{Decoder, Limits};
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
 use crate::source::{Object, Stop};
@@ -36,6 +36,10 @@ const MALFORMED_EXAMPLES: usize = 10;
 
 /// Objects whose fetching may begin before their turn comes; what they hold is bounded where they are fetched.
 const OBJECTS_AHEAD: usize = 64;
+
+/// Objects are read at once by one thread while they have no more than this together, as stored. All that a thread reads
+/// beyond the object that is joined waits for it: of large objects that would be much, while other threads stand still.
+const AT_ONCE_BYTES: u64 = 6 << 20;
 
 /// How often whoever watches is told, and a request to stop is looked for, while nothing arrives.
 const TICK: Duration = Duration::from_millis(100);
@@ -137,7 +141,7 @@ fn read_once(
             let spent = &spent;
             scope.spawn(move || worker::work(&queue, spent, options));
         }
-        let plan = Plan { objects, go_by_names, ahead: options.threads + 2, jobs, gate: &gate };
+        let plan = Plan { objects, go_by_names, threads: options.threads.max(1), jobs, gate: &gate };
         let _closing = gate.closing();
         join.all(&plan, observer)
     })?;
@@ -148,10 +152,36 @@ fn read_once(
 struct Plan<'a, 'b> {
     objects: &'b [Object],
     go_by_names: bool,
-    /// Objects that may be read at once.
-    ahead: usize,
+    threads: usize,
     jobs: Sender<Job<'b>>,
     gate: &'a Arc<Gate>,
+}
+
+impl<'b> Plan<'_, 'b> {
+    /// Objects that may be read at once: what every thread works on, and what they go on with.
+    fn ahead(&self) -> usize {
+        self.threads * Decoder::at_once() + 2
+    }
+
+    /// Has the next objects read by one thread, from the one with that index on; gives the ways of their batches.
+    ///
+    /// Several at once, but towards the end not more than leave something for every other thread.
+    fn send(&self, index: usize) -> Vec<Receiver<Message>> {
+        let rest = &self.objects[index..];
+        let fair = (rest.len() / self.threads).clamp(1, Decoder::at_once());
+        let mut room = AT_ONCE_BYTES;
+        let has_room = |object: &&Object| {
+            let left = object.size.and_then(|size| room.checked_sub(size));
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        let count = rest.iter().take(fair).take_while(has_room).count().max(1);
+        let (ways, receivers): (Vec<_>, Vec<_>) =
+            (index..index + count).map(|index| self.gate.way(index)).unzip();
+        // A send fails only when every worker is gone, which the missing ends of the objects then tell.
+        let _ = self.jobs.send(Job(rest.iter().zip(ways).collect()));
+        receivers
+    }
 }
 
 /// The guard of a mutex under which nothing can be left half-done.
@@ -231,7 +261,7 @@ impl<'a> Join<'a> {
     /// Has all objects read, some at once, and takes them one after another.
     fn all(&mut self, plan: &Plan<'_, '_>, observer: &mut Observer<'_>) -> Result<(), LateRecord> {
         let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
-        let mut next = plan.objects.iter().enumerate();
+        let mut sent = 0;
         let mut soon = plan.objects.iter();
         soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
         for (index, object) in plan.objects.iter().enumerate() {
@@ -242,12 +272,9 @@ impl<'a> Join<'a> {
             if let Some(object) = soon.next() {
                 object.prepare();
             }
-            while waiting.len() < plan.ahead {
-                let Some((index, object)) = next.next() else { break };
-                let (batches, receiver) = plan.gate.way(index);
-                waiting.push_back(receiver);
-                // A send fails only when every worker is gone, which the missing end of the object then tells.
-                let _ = plan.jobs.send(Job { object, batches });
+            while waiting.len() < plan.ahead() && sent < plan.objects.len() {
+                waiting.extend(plan.send(sent));
+                sent = index + waiting.len();
             }
             let Some(receiver) = waiting.pop_front() else { break };
             plan.gate.turn_of(index);

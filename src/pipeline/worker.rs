@@ -10,11 +10,8 @@ use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
 use crate::record::{Field, LineReader, LogFormat, Malformed, Problem, Room, Sink};
 use crate::source::Object;
 
-/// One object to read, and where its batches go.
-pub(super) struct Job<'a> {
-    pub(super) object: &'a Object,
-    pub(super) batches: Batches,
-}
+/// Objects to read by one worker, in order, and where the batches of each go.
+pub(super) struct Job<'a>(pub(super) Vec<(&'a Object, Batches)>);
 
 /// What a worker says about its object, ending with one `End`.
 pub(super) enum Message {
@@ -31,7 +28,7 @@ pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, spent: &Mutex<Vec<Batch>>, 
         let Ok(job) = next else { return };
         // A fault in reading one object must not take its worker away: the others would wait for it without end.
         // The join misses the end of that object and says so.
-        let reading = std::panic::AssertUnwindSafe(|| read_object(&job, &mut kept, spent, options));
+        let reading = std::panic::AssertUnwindSafe(|| read_objects(&job, &mut kept, spent, options));
         if std::panic::catch_unwind(reading).is_err() {
             kept = Kept::new(options);
         }
@@ -55,24 +52,34 @@ impl<'a> Kept<'a> {
     }
 }
 
-fn read_object(job: &Job<'_>, kept: &mut Kept<'_>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
-    let decoded = match job.object.open() {
-        Ok(input) => {
-            let Kept { decoder, gatherer, room } = kept;
-            let reader = LineReader::with_room(&formats(job.object, options), room.take());
-            let mut sink = RecordSink { reader, gatherer, batches: &job.batches, spent };
-            let decoded = decoder.decode(input, job.object.size, &options.limits, &mut sink);
-            sink.reader.end(sink.gatherer);
-            if !sink.gatherer.is_empty() {
-                sink.send();
+fn read_objects(job: &Job<'_>, kept: &mut Kept<'_>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
+    let mut inputs = Vec::new();
+    let mut found = Vec::new();
+    for (object, _) in &job.0 {
+        found.push(object.open().map(|input| inputs.push((input, object.size))));
+    }
+    let mut opened = kept.decoder.open_all(inputs, &options.limits).into_iter().enumerate();
+    for ((object, batches), found) in job.0.iter().zip(found) {
+        let decoded = match found {
+            Ok(()) => opened.next().map(|(index, opened)| {
+                let Kept { decoder, gatherer, room } = &mut *kept;
+                let reader = LineReader::with_room(&formats(object, options), room.take());
+                let mut sink = RecordSink { reader, gatherer, batches, spent };
+                let decoded = decoder.hand_on(index, opened, &options.limits, &mut sink);
+                sink.reader.end(sink.gatherer);
+                if !sink.gatherer.is_empty() {
+                    sink.send();
+                }
+                *room = sink.reader.into_room();
+                decoded
+            }),
+            Err(error) => {
+                Some(Decoded { error: Some(format!("cannot be opened: {error}")), ..Decoded::default() })
             }
-            *room = sink.reader.into_room();
-            decoded
-        }
-        Err(error) => Decoded { error: Some(format!("cannot be opened: {error}")), ..Decoded::default() },
-    };
-    // Nobody listens any more when the join gave up: then nobody needs to know.
-    let _ = job.batches.send(Message::End(decoded));
+        };
+        // Nobody listens any more when the join gave up: then nobody needs to know.
+        let _ = batches.send(Message::End(decoded.unwrap_or_default()));
+    }
 }
 
 /// The object's own formats before those of the command line.
