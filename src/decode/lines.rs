@@ -13,6 +13,8 @@ pub struct Chunk<'a> {
     pub first_line: u64,
     /// The last line lacks its end because the input broke off.
     pub cut_off: bool,
+    /// With the chunks before it this is about as much as the usual chunk: what is made of them can be handed on.
+    pub ends_batch: bool,
 }
 
 /// A line that was dropped because it is too long.
@@ -69,7 +71,7 @@ pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
             return buffer_rest(rest, first_line, limits, sink);
         };
         if rest.len() < limits.chunk_bytes || piece.len() < rest.len() || piece.ends_with(b"\n") {
-            match sink.chunk(Chunk { text: piece, first_line, cut_off: false }) {
+            match sink.chunk(Chunk { text: piece, first_line, cut_off: false, ends_batch: true }) {
                 Some(next) => first_line = next,
                 None => return,
             }
@@ -81,7 +83,7 @@ pub(super) fn cut(text: &[u8], limits: &Limits, sink: &mut impl LineSink) {
 }
 
 fn buffer_rest(rest: &[u8], first_line: u64, limits: &Limits, sink: &mut impl LineSink) {
-    let mut lines = Lines { next_line: first_line, ..Lines::new(limits) };
+    let mut lines = Lines::new(limits, first_line);
     let mut rest = rest;
     while !rest.is_empty() {
         let space = lines.space();
@@ -109,11 +111,12 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// The first line has that number.
+    pub(super) fn new(limits: &Limits, first_line: u64) -> Self {
         Self {
             buffer: vec![0; limits.chunk_bytes],
             used: 0,
-            next_line: 1,
+            next_line: first_line,
             chunk_bytes: limits.chunk_bytes,
             json_line_bytes: limits.json_line_bytes,
             dropping: false,
@@ -151,7 +154,7 @@ impl Lines {
         }
         let text = &self.buffer[..self.used];
         let cut_off = !whole && !text.ends_with(b"\n");
-        sink.chunk(Chunk { text, first_line: self.next_line, cut_off });
+        sink.chunk(Chunk { text, first_line: self.next_line, cut_off, ends_batch: true });
         self.used = 0;
     }
 
@@ -160,7 +163,12 @@ impl Lines {
             self.make_room_or_drop(sink);
             return true;
         };
-        let chunk = Chunk { text: &self.buffer[..=last], first_line: self.next_line, cut_off: false };
+        let chunk = Chunk {
+            text: &self.buffer[..=last],
+            first_line: self.next_line,
+            cut_off: false,
+            ends_batch: true,
+        };
         let next = sink.chunk(chunk);
         self.next_line = next.unwrap_or(self.next_line);
         self.buffer.copy_within(last + 1..self.used, 0);

@@ -9,11 +9,13 @@ mod parquet;
 mod together;
 mod whole;
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use inflate::Inflate;
 use lines::Lines;
 pub use lines::{Chunk, Overlong};
+use together::Handed;
 use whole::Whole;
 
 /// Bounds on what one input may make this process hold or do.
@@ -33,8 +35,8 @@ pub struct Limits {
     pub whole_stored_bytes: usize,
     /// … as long as they inflate to no more than this.
     pub whole_text_bytes: usize,
-    /// Inputs that inflate to no more than this together are inflated at once on one thread.
-    pub together_text_bytes: usize,
+    /// Text handed on at once of inputs that are inflated at once.
+    pub together_bytes: usize,
     /// Parquet files of up to this many bytes are held in memory; larger ones go to a temporary file.
     pub parquet_stored_bytes: usize,
     /// A Parquet row group whose columns take more than this, stored or decompressed, is given up: it is held at once.
@@ -57,8 +59,8 @@ impl Default for Limits {
             // Five minutes of a busy VPC; larger objects stream.
             whole_stored_bytes: 8 * 1024 * 1024,
             whole_text_bytes: 48 * 1024 * 1024,
-            // No more than one of them may take alone.
-            together_text_bytes: 48 * 1024 * 1024,
+            // Three of them stay in the second cache.
+            together_bytes: 256 * 1024,
             parquet_stored_bytes: 64 * 1024 * 1024,
             // Writers aim at 128 MiB, the largest in use at 1 GiB.
             parquet_group_bytes: 2 * 1024 * 1024 * 1024,
@@ -91,6 +93,14 @@ pub trait LineSink {
     /// The input is a table: the lines that follow are its rows, a token for each of these columns. Its values have
     /// neither blanks nor control characters, and `-` stands for none.
     fn columns(&mut self, names: &[String]);
+    /// Something that was made of the lines is held back, because nobody takes it now: no more lines, please.
+    fn is_held(&self) -> bool {
+        false
+    }
+    /// All inputs before this one are over: what is held back can be waited for. `false` when nobody wants more.
+    fn may_wait(&mut self) -> bool {
+        true
+    }
 }
 
 /// Reads inputs, one after another or a few at once, and keeps its buffers for the next.
@@ -101,15 +111,13 @@ pub struct Decoder {
 }
 
 /// An input on its way through a [`Decoder`].
-pub struct Opened<R>(State<R>);
-
-enum State<R> {
+enum Opened<R> {
     /// To be read in pieces.
     Large(R),
-    /// Turned out larger than it said: what was read of it, and the rest.
+    /// Turned out larger than it said: what was read of it is there, and this is the rest.
     Larger(R),
-    /// There whole, and inflated if that was possible with others.
-    Whole { is_inflated: bool },
+    /// There whole.
+    Whole,
     /// Reading it failed after what is there.
     Failed(io::Error),
 }
@@ -134,86 +142,115 @@ impl Decoder {
         self.hand_on(0, opened, limits, sink)
     }
 
-    /// Reads some inputs as far as that can be done beforehand: small ones whole, inflating some of them at once. Their
-    /// lines come from [`Self::hand_on`], for each by its index.
-    pub fn open_all<R: Read>(
+    /// Reads several inputs, each with its size if known and its sink, with the same result as one after another. Small
+    /// ones in a row are inflated at once. `over` is told of each in order, with its index.
+    pub fn decode_all<R: Read, S: LineSink>(
         &mut self,
         inputs: impl IntoIterator<Item = (R, Option<u64>)>,
         limits: &Limits,
-    ) -> Vec<Opened<R>> {
-        let mut opened: Vec<_> = inputs
+        sinks: &mut [S],
+        over: &mut impl FnMut(usize, Decoded, &mut S),
+    ) {
+        let mut opened: VecDeque<_> = inputs
             .into_iter()
             .enumerate()
-            .map(|(place, (input, size))| self.open(place, input, size, limits))
+            .map(|(index, (input, size))| self.open(index, input, size, limits))
             .collect();
-        let mut room = limits.together_text_bytes;
-        let mut tasks = Vec::new();
-        let mut places = Vec::new();
-        for (opened, place) in opened.iter_mut().zip(&mut self.places) {
-            let State::Whole { is_inflated } = &mut opened.0 else { continue };
-            if let Some(length) = place.said_length(limits)
-                && let Some(rest) = room.checked_sub(length)
-                && places.len() < Self::at_once()
-            {
-                room = rest;
-                places.push((is_inflated, place, length));
+        let mut index = 0;
+        while let Some(next) = opened.pop_front() {
+            let mut said_lengths = Vec::new();
+            let others = opened.iter().take(Self::at_once() - 1);
+            for (place, opened) in self.places[index..].iter().zip(std::iter::once(&next).chain(others)) {
+                let Opened::Whole = opened else { break };
+                let Some(length) = place.said_length() else { break };
+                said_lengths.push(length);
+            }
+            // A line that has no room here must be one that has none there.
+            if said_lengths.len() > 1 && limits.together_bytes < limits.chunk_bytes {
+                let sinks = &mut sinks[index..];
+                self.together(index, &said_lengths, limits, sinks, over);
+                index += said_lengths.len();
+                opened.drain(..said_lengths.len() - 1);
+            } else {
+                let sink = &mut sinks[index];
+                sink.may_wait();
+                let decoded = self.hand_on(index, next, limits, sink);
+                over(index, decoded, sink);
+                index += 1;
             }
         }
-        // One alone is inflated faster in the usual way.
-        if places.len() > 1 {
-            tasks.extend(places.iter_mut().map(|(_, place, length)| place.task(*length)));
-            self.together.inflate(&mut tasks);
-            let lengths: Vec<_> = tasks.into_iter().map(|task| task.length).collect();
-            for ((is_inflated, place, _), length) in places.into_iter().zip(lengths) {
-                *is_inflated = length.is_some();
-                place.inflated(length);
-            }
-        }
-        opened
     }
 
-    fn place(&mut self, index: usize) -> &mut Whole {
-        if self.places.len() <= index {
-            self.places.resize_with(index + 1, Whole::default);
+    /// Reads inputs that are there whole, from the one with that index on.
+    fn together<S: LineSink>(
+        &mut self,
+        from: usize,
+        said_lengths: &[usize],
+        limits: &Limits,
+        sinks: &mut [S],
+        over: &mut impl FnMut(usize, Decoded, &mut S),
+    ) {
+        let mut stored: Vec<_> = self.places[from..].iter_mut().map(Whole::take_stored).collect();
+        let sizes: Vec<_> = stored.iter().map(Vec::len).collect();
+        stored.iter_mut().for_each(|stored| stored.resize(stored.len() + together::INPUT_SLACK, 0));
+        let mut tasks: Vec<_> = stored
+            .iter()
+            .zip(said_lengths)
+            .zip(sinks)
+            .map(|((stored, &said_length), sink)| together::Task { stored, said_length, sink })
+            .collect();
+        self.together.read(&mut tasks, limits, &mut |index, ended, sink: &mut S| {
+            let bytes_read = sizes[index] as u64;
+            let decoded = match ended {
+                together::Ended::Whole(bytes_decoded) => Decoded { bytes_read, bytes_decoded, error: None },
+                together::Ended::Left(handed, next_line) => {
+                    stream_from(&stored[index][..sizes[index]], handed, next_line, limits, sink)
+                }
+            };
+            over(from + index, decoded, sink);
+        });
+        for ((place, mut stored), size) in self.places[from..].iter_mut().zip(stored).zip(sizes) {
+            stored.truncate(size);
+            place.give_back(stored);
         }
-        &mut self.places[index]
     }
 
     fn open<R: Read>(&mut self, index: usize, mut input: R, size: Option<u64>, limits: &Limits) -> Opened<R> {
+        self.places.resize_with(self.places.len().max(index + 1), Whole::default);
         if size.is_none_or(|size| size > limits.whole_stored_bytes as u64) {
-            return Opened(State::Large(input));
+            return Opened::Large(input);
         }
-        Opened(match self.place(index).load(&mut input, limits) {
-            Ok(true) => State::Whole { is_inflated: false },
-            Ok(false) => State::Larger(input),
-            Err(error) => State::Failed(error),
-        })
+        match self.places[index].load(&mut input, limits) {
+            Ok(true) => Opened::Whole,
+            Ok(false) => Opened::Larger(input),
+            Err(error) => Opened::Failed(error),
+        }
     }
 
-    /// Hands the lines of an input on; it was opened at that index.
-    pub fn hand_on<R: Read>(
+    /// Hands the lines of an input on that was opened at that index.
+    fn hand_on<R: Read>(
         &mut self,
         index: usize,
         opened: Opened<R>,
         limits: &Limits,
         sink: &mut impl LineSink,
     ) -> Decoded {
-        let place = self.place(index);
-        let is_inflated = match opened.0 {
-            State::Large(input) => return stream(input, limits, sink),
-            State::Larger(input) => return stream(place.stored().chain(input), limits, sink),
-            State::Failed(error) => {
+        let place = &mut self.places[index];
+        match opened {
+            Opened::Large(input) => return stream(input, limits, sink),
+            Opened::Larger(input) => return stream(place.stored().chain(input), limits, sink),
+            Opened::Failed(error) => {
                 let decoded = stream(place.stored(), limits, sink);
                 return Decoded { error: Some(describe(&error)), ..decoded };
             }
-            State::Whole { is_inflated } => is_inflated,
-        };
+            Opened::Whole => {}
+        }
         if parquet::is_parquet(place.stored()) {
             let stored = place.take_stored();
             let bytes_read = stored.len() as u64;
             return Decoded { bytes_read, ..parquet::decode(stored, &mut io::empty(), limits, sink) };
         }
-        if !is_inflated && !place.inflate(limits) {
+        if !place.inflate(limits) {
             // Plain text, or something wrong with it: the streaming way knows what.
             return stream(place.stored(), limits, sink);
         }
@@ -238,45 +275,96 @@ impl Decoder {
 
 /// Reads one input in pieces, whatever its size.
 fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decoded {
-    let mut decoded = Decoded::default();
     let mut input = Inflate::new(input, *limits);
-    let mut lines = Lines::new(limits);
+    let decoded = pieces(&mut input, 1, limits, sink, Decoded::default());
+    finished(input, decoded)
+}
+
+/// Reads one input in pieces from the line with that number on, after what was handed on before. What comes before it has
+/// to be that once more, as far as its checksum says.
+fn stream_from(
+    stored: &[u8],
+    handed: Handed,
+    next_line: u64,
+    limits: &Limits,
+    sink: &mut impl LineSink,
+) -> Decoded {
+    let mut input = Inflate::new(stored, *limits);
+    let mut decoded = Decoded { bytes_decoded: handed.before + handed.bytes, ..Decoded::default() };
+    let before = io::copy(&mut input.by_ref().take(handed.before), &mut io::sink());
+    let mut checksum = Checksum(0);
+    let copied = before.and_then(|_| io::copy(&mut input.by_ref().take(handed.bytes), &mut checksum));
+    match copied {
+        Ok(_) if checksum.0 != handed.checksum => {
+            decoded.error =
+                Some("was inflated in two ways with different results, a fault of flowcheck".to_owned());
+        }
+        Ok(_) => decoded = pieces(&mut input, next_line, limits, sink, decoded),
+        Err(error) => decoded.error = Some(describe(&error)),
+    }
+    finished(input, decoded)
+}
+
+/// The checksum of what is written.
+struct Checksum(u32);
+
+impl io::Write for Checksum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = libdeflate::crc32(self.0, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is known when the pieces are over.
+fn finished<R: Read>(mut input: Inflate<R>, decoded: Decoded) -> Decoded {
+    let bytes_read = input.bytes_read();
+    let error = decoded.error.or_else(|| input.trailing_garbage());
+    Decoded { bytes_read, error, ..decoded }
+}
+
+/// Hands on the lines of what is left of an input; `decoded` is what there was before.
+fn pieces<R: Read>(
+    input: &mut Inflate<R>,
+    first_line: u64,
+    limits: &Limits,
+    sink: &mut impl LineSink,
+    mut decoded: Decoded,
+) -> Decoded {
+    let mut lines = Lines::new(limits, first_line);
     loop {
         // The first bytes tell what it is: a slow pipe must not hand them over one by one.
         let at_least = if decoded.bytes_decoded == 0 { HEAD_BYTES } else { 1 };
-        match fill(&mut input, lines.space(), at_least) {
+        match fill(input, lines.space(), at_least) {
             Ok(0) => {
                 lines.end(true, sink);
-                break;
+                return decoded;
             }
             Ok(count) => {
                 let first = decoded.bytes_decoded == 0;
                 if first && parquet::is_parquet(lines.peek(count)) {
                     let head = lines.peek(count).to_vec();
-                    decoded = parquet::decode(head, &mut input, limits, sink);
-                    break;
+                    return parquet::decode(head, input, limits, sink);
                 }
                 decoded.bytes_decoded += count as u64;
                 if first && let Some(kind) = not_text(lines.peek(count)) {
                     decoded.error = Some(kind.to_owned());
-                    break;
+                    return decoded;
                 }
                 if !lines.filled(count, sink) {
-                    break;
+                    return decoded;
                 }
             }
             Err(error) => {
                 lines.end(false, sink);
                 decoded.error = Some(describe(&error));
-                break;
+                return decoded;
             }
         }
     }
-    decoded.bytes_read = input.bytes_read();
-    if decoded.error.is_none() {
-        decoded.error = input.trailing_garbage();
-    }
-    decoded
 }
 
 /// Bytes that tell a Parquet file.

@@ -5,12 +5,6 @@ use std::io::{self, Read};
 use super::Limits;
 use super::inflate::GZIP_MAGIC;
 use super::libdeflate::{Decompressor, Member};
-use super::together::{INPUT_SLACK, TEXT_SLACK, Task};
-
-/// Deflate makes bytes of text of one byte as stored, at most (RFC 1951: a match of 258 in two bits).
-const MOST_RATIO: usize = 1032;
-/// What an object takes more than the one before, as one part in this many: those of one flow log are of about one size.
-const MORE: usize = 16;
 
 /// The buffers of one reader after another; they grow to the largest input and stay.
 #[derive(Default)]
@@ -41,6 +35,17 @@ impl Whole {
         std::mem::take(&mut self.stored)
     }
 
+    /// Room for the next input.
+    pub(super) fn give_back(&mut self, stored: Vec<u8>) {
+        self.stored = stored;
+    }
+
+    /// How long the text of what was read is, as far as its last member says; `None` when this is not gzip.
+    pub(super) fn said_length(&self) -> Option<usize> {
+        let said = u32::from_le_bytes(*self.stored.last_chunk()?) as usize;
+        (self.stored.first() == Some(&GZIP_MAGIC)).then_some(said)
+    }
+
     /// Inflates what was read; `false` when it is not gzip, something is wrong with it, or its text is too large.
     pub(super) fn inflate(&mut self, limits: &Limits) -> bool {
         self.length = 0;
@@ -61,31 +66,9 @@ impl Whole {
         &self.text[..self.length]
     }
 
-    /// How long the text will be, as far as the last member says; `None` when this is not gzip that is inflated with
-    /// others.
-    pub(super) fn said_length(&self, limits: &Limits) -> Option<usize> {
-        let said = u32::from_le_bytes(*self.stored.last_chunk()?) as usize;
-        let is_likely = said <= self.stored.len().saturating_mul(MOST_RATIO) && said <= text_limit(limits);
-        (self.stored.first() == Some(&GZIP_MAGIC) && is_likely).then_some(said)
-    }
-
-    /// What was read and where its text goes, to be inflated with others.
-    pub(super) fn task(&mut self, said_length: usize) -> Task<'_> {
-        let wanted = said_length + said_length / MORE + TEXT_SLACK;
-        if self.text.len() < wanted {
-            self.text.resize(wanted, 0);
-        }
-        self.stored.resize(self.stored.len() + INPUT_SLACK, 0);
-        Task { stored: &self.stored, text: &mut self.text, length: None }
-    }
-
-    /// What became of the task.
-    pub(super) fn inflated(&mut self, length: Option<usize>) {
-        self.stored.truncate(self.stored.len() - INPUT_SLACK);
-        self.length = length.unwrap_or(0);
-    }
-
     fn inflate_members(&mut self, decompressor: &mut Decompressor, limits: &Limits) -> Option<usize> {
+        // Above the floor the ratio counts, which the streaming way watches.
+        let floor = usize::try_from(limits.ratio_floor_bytes).unwrap_or(usize::MAX);
         let mut at = 0;
         let mut length = 0;
         while at < self.stored.len() {
@@ -100,7 +83,7 @@ impl Whole {
                     length += produced;
                 }
                 Member::TooLarge => {
-                    let size = self.larger(length, text_limit(limits))?;
+                    let size = self.larger(length, limits.whole_text_bytes.min(floor))?;
                     self.text.resize(size, 0);
                 }
                 Member::Bad => return None,
@@ -113,14 +96,9 @@ impl Whole {
     fn larger(&self, length: usize, limit: usize) -> Option<usize> {
         let said = self.stored.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail) as usize);
         // Objects of one flow log are of about one size: a little more than the first one takes will do for the others.
-        let told = length + said + said / MORE;
+        let told = length + said + said / 16;
         let wanted = if told > self.text.len() { told } else { self.text.len() + self.text.len() / 2 };
         let wanted = wanted.max(64 * 1024).min(limit);
         (wanted > self.text.len()).then_some(wanted)
     }
-}
-
-/// The longest text that is inflated whole. Above the floor the ratio counts, which the streaming way watches.
-fn text_limit(limits: &Limits) -> usize {
-    limits.whole_text_bytes.min(usize::try_from(limits.ratio_floor_bytes).unwrap_or(usize::MAX))
 }

@@ -79,22 +79,27 @@ impl Gate {
         Closing(self)
     }
 
-    /// Waits until a batch may be under way. The object that is joined never waits for the others, which wait for it.
+    /// Whether there is no room now. The object that is joined never waits for the others, which wait for it.
+    fn is_full(&self, state: &State, object: usize) -> bool {
+        let is_head = state.head == object;
+        let room = if is_head { self.budget } else { self.budget / 2 };
+        state.under_way > room && !(is_head && state.of_head == 0)
+    }
+
+    /// Waits until a batch may be under way.
     fn enter(&self, object: usize, bytes: usize) -> Result<(), Closed> {
-        let waits = |state: &mut State| {
-            let is_head = state.head == object;
-            let room = if is_head { self.budget } else { self.budget / 2 };
-            !state.is_closed && state.under_way > room && !(is_head && state.of_head == 0)
-        };
+        let waits = |state: &mut State| !state.is_closed && self.is_full(state, object);
         let mut state = self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
-        if state.is_closed {
-            return Err(Closed);
+        state.enter(object, bytes)
+    }
+
+    /// The same without waiting: `false` when there is no room.
+    fn try_enter(&self, object: usize, bytes: usize) -> Result<bool, Closed> {
+        let mut state = self.lock();
+        if !state.is_closed && self.is_full(&state, object) {
+            return Ok(false);
         }
-        state.under_way += bytes;
-        if state.head == object {
-            state.of_head += bytes;
-        }
-        Ok(())
+        state.enter(object, bytes).map(|()| true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -102,7 +107,30 @@ impl Gate {
     }
 }
 
+impl State {
+    fn enter(&mut self, object: usize, bytes: usize) -> Result<(), Closed> {
+        if self.is_closed {
+            return Err(Closed);
+        }
+        self.under_way += bytes;
+        if self.head == object {
+            self.of_head += bytes;
+        }
+        Ok(())
+    }
+}
+
 impl Batches {
+    /// Hands a message on if there is room for it now, or gives it back.
+    pub(super) fn try_send(&self, message: Message) -> Result<Option<Message>, Closed> {
+        if let Message::Batch(batch) = &message
+            && !self.gate.try_enter(self.object, batch.bytes())?
+        {
+            return Ok(Some(message));
+        }
+        self.sender.send(message).map(|()| None).map_err(|_| Closed)
+    }
+
     /// Hands a message on, when there is room for it.
     pub(super) fn send(&self, message: Message) -> Result<(), Closed> {
         if let Message::Batch(batch) = &message {

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
-use super::queue::Batches;
+use super::queue::{Batches, Closed};
 use super::{ReadOptions, lock};
 use crate::correlate::{Batch, Gatherer};
 use crate::decode::{Chunk, Decoded, Decoder, LineSink, Overlong};
@@ -38,48 +38,46 @@ pub(super) fn work(queue: &Mutex<Receiver<Job<'_>>>, spent: &Mutex<Vec<Batch>>, 
 /// What a worker keeps from one object to the next: there may be a hundred thousand small ones.
 struct Kept<'a> {
     decoder: Decoder,
-    gatherer: Gatherer<'a>,
-    room: Option<Room>,
+    /// One for each object that is read at once.
+    readers: Vec<(Gatherer<'a>, Option<Room>)>,
 }
 
 impl<'a> Kept<'a> {
     fn new(options: &'a ReadOptions) -> Self {
-        Self {
-            decoder: Decoder::default(),
-            gatherer: Gatherer::new(&options.selection, options.correlate.match_window_seconds),
-            room: None,
-        }
+        let reader = || (Gatherer::new(&options.selection, options.correlate.match_window_seconds), None);
+        let readers = std::iter::repeat_with(reader).take(Decoder::at_once()).collect();
+        Self { decoder: Decoder::default(), readers }
     }
 }
 
 fn read_objects(job: &Job<'_>, kept: &mut Kept<'_>, spent: &Mutex<Vec<Batch>>, options: &ReadOptions) {
     let mut inputs = Vec::new();
-    let mut found = Vec::new();
-    for (object, _) in &job.0 {
-        found.push(object.open().map(|input| inputs.push((input, object.size))));
-    }
-    let mut opened = kept.decoder.open_all(inputs, &options.limits).into_iter().enumerate();
-    for ((object, batches), found) in job.0.iter().zip(found) {
-        let decoded = match found {
-            Ok(()) => opened.next().map(|(index, opened)| {
-                let Kept { decoder, gatherer, room } = &mut *kept;
+    let mut sinks = Vec::new();
+    let mut readers = kept.readers.iter_mut();
+    for (object, batches) in &job.0 {
+        match object.open() {
+            Ok(input) => {
+                let Some((gatherer, room)) = readers.next() else { break };
                 let reader = LineReader::with_room(&formats(object, options), room.take());
-                let mut sink = RecordSink { reader, gatherer, batches, spent };
-                let decoded = decoder.hand_on(index, opened, &options.limits, &mut sink);
-                sink.reader.end(sink.gatherer);
-                if !sink.gatherer.is_empty() {
-                    sink.send();
-                }
-                *room = sink.reader.into_room();
-                decoded
-            }),
-            Err(error) => {
-                Some(Decoded { error: Some(format!("cannot be opened: {error}")), ..Decoded::default() })
+                inputs.push((input, object.size));
+                sinks.push(RecordSink {
+                    reader: Some(reader),
+                    room,
+                    gatherer,
+                    batches,
+                    spent,
+                    held: None,
+                    may_wait: false,
+                });
             }
-        };
-        // Nobody listens any more when the join gave up: then nobody needs to know.
-        let _ = batches.send(Message::End(decoded.unwrap_or_default()));
+            Err(error) => {
+                let error = Some(format!("cannot be opened: {error}"));
+                // Nobody listens any more when the join gave up: then nobody needs to know.
+                let _ = batches.send(Message::End(Decoded { error, ..Decoded::default() }));
+            }
+        }
     }
+    kept.decoder.decode_all(inputs, &options.limits, &mut sinks, &mut |_, decoded, sink| sink.end(decoded));
 }
 
 /// The object's own formats before those of the command line.
@@ -89,30 +87,68 @@ pub(super) fn formats(object: &Object, options: &ReadOptions) -> Vec<Arc<LogForm
 }
 
 struct RecordSink<'a, 'b> {
-    reader: LineReader,
+    /// There until the end.
+    reader: Option<LineReader>,
+    room: &'a mut Option<Room>,
     gatherer: &'a mut Gatherer<'b>,
     batches: &'a Batches,
     spent: &'a Mutex<Vec<Batch>>,
+    /// A batch that there was no room for.
+    held: Option<Message>,
+    /// All objects before this one are over: the join comes to this one, and makes room.
+    may_wait: bool,
 }
 
 impl RecordSink<'_, '_> {
     /// `false` when the join gave up.
     fn send(&mut self) -> bool {
         let empty = lock(self.spent).pop().unwrap_or_default();
-        self.batches.send(Message::Batch(Box::new(self.gatherer.exchange(empty)))).is_ok()
+        let batch = Message::Batch(Box::new(self.gatherer.exchange(empty)));
+        if self.may_wait {
+            return self.batches.send(batch).is_ok();
+        }
+        match self.batches.try_send(batch) {
+            Ok(held) => {
+                self.held = held;
+                true
+            }
+            Err(Closed) => false,
+        }
+    }
+
+    fn end(&mut self, decoded: Decoded) {
+        if let Some(mut reader) = self.reader.take() {
+            reader.end(self.gatherer);
+            *self.room = reader.into_room();
+        }
+        if !self.gatherer.is_empty() {
+            self.send();
+        }
+        // Nobody listens any more when the join gave up: then nobody needs to know.
+        let _ = self.batches.send(Message::End(decoded));
     }
 }
 
 impl LineSink for RecordSink<'_, '_> {
     fn chunk(&mut self, chunk: Chunk<'_>) -> Option<u64> {
         let (whole, cut_off) = chunk.whole_and_cut_off();
-        let mut next = self.reader.lines(whole, chunk.first_line, self.gatherer);
+        let reader = self.reader.as_mut()?;
+        let mut next = reader.lines(whole, chunk.first_line, self.gatherer);
         if let Some((number, line)) = cut_off {
             // Half a record can look like a whole one.
             self.gatherer.malformed(number, Malformed::new("line", line, Problem::CutOff));
             next += 1;
         }
-        self.send().then_some(next)
+        (!chunk.ends_batch || self.send()).then_some(next)
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    fn may_wait(&mut self) -> bool {
+        self.may_wait = true;
+        self.held.take().is_none_or(|held| self.batches.send(held).is_ok())
     }
 
     fn overlong(&mut self, overlong: Overlong) {
@@ -123,6 +159,8 @@ impl LineSink for RecordSink<'_, '_> {
     }
 
     fn columns(&mut self, names: &[String]) {
-        self.reader.columns(names);
+        if let Some(reader) = &mut self.reader {
+            reader.columns(names);
+        }
     }
 }

@@ -79,7 +79,8 @@ impl<'a, S: LineSink> Rows<'a, S> {
     /// Hands out the text before `end`.
     fn hand_out(&mut self, end: usize) {
         if end > 0 && !self.stopped {
-            let chunk = Chunk { text: &self.text[..end], first_line: self.first, cut_off: false };
+            let chunk =
+                Chunk { text: &self.text[..end], first_line: self.first, cut_off: false, ends_batch: true };
             self.stopped = self.sink.chunk(chunk).is_none();
         }
         self.text.drain(..end);

@@ -110,7 +110,9 @@ impl Step {
     /// Of one symbol with a word of so many bits, which stand in the second byte until [`join_steps`] has seen them.
     fn of(number: usize, word: u8) -> Self {
         match symbol(number) {
-            Symbol::Literal(byte) => Self { bits: word, literals: 1, length: 0, added: 0, bytes: [byte, word] },
+            Symbol::Literal(byte) => {
+                Self { bits: word, literals: 1, length: 0, added: 0, bytes: [byte, word] }
+            }
             Symbol::From(length, bits) => Self {
                 bits: word + bits,
                 literals: 0,
@@ -130,7 +132,8 @@ impl Step {
     }
 
     fn from_bits(all: u64) -> Self {
-        let [bits, literals, length_low, length_high, added_low, added_high, first, second] = all.to_le_bytes();
+        let [bits, literals, length_low, length_high, added_low, added_high, first, second] =
+            all.to_le_bytes();
         Self {
             bits,
             literals,

@@ -15,8 +15,11 @@ use std::arch::x86_64::{_mm512_loadu_si512, _mm512_storeu_si512, _pext_u32};
 use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
-use super::codes::{DISTANCE_BITS, Distance, LONGEST_MATCH, SYMBOL_BITS, Step, Symbol, Tables, distance, symbol};
-use super::{INPUT_SLACK, Stream, TEXT_SLACK};
+use super::Pause;
+use super::codes::{
+    DISTANCE_BITS, Distance, LONGEST_MATCH, SYMBOL_BITS, Step, Symbol, Tables, distance, symbol,
+};
+use super::stream::{INPUT_SLACK, Stream, TEXT_SLACK};
 
 /// Bytes copied at once.
 const COPIED: usize = 64;
@@ -38,7 +41,7 @@ pub(super) fn is_there() -> bool {
 }
 
 /// See [`super::blocks`]; for a processor that [`is_there`].
-pub(super) fn blocks(streams: &mut [Stream<'_>]) -> Result<usize, usize> {
+pub(super) fn blocks(streams: &mut [&mut Stream<'_>]) -> (usize, Pause) {
     assert!(is_there(), "asked for without the instructions");
     // SAFETY: the processor has the instructions that the function is compiled for.
     unsafe {
@@ -46,7 +49,7 @@ pub(super) fn blocks(streams: &mut [Stream<'_>]) -> Result<usize, usize> {
             [a, b, c, ..] => turns([a, b, c]),
             [a, b] => turns([a, b]),
             [a] => turns([a]),
-            [] => Err(0),
+            [] => (0, Pause::Fault),
         }
     }
 }
@@ -81,9 +84,9 @@ enum Odd {
 }
 
 #[target_feature(enable = "bmi1,bmi2,avx512f,avx512bw,avx512vl")]
-fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> Result<usize, usize> {
+fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> (usize, Pause) {
     if let Some(index) = streams.iter().position(|stream| stream.text.len() < ROOM) {
-        return Err(index);
+        return (index, Pause::Full);
     }
     let bounds = std::array::from_fn::<_, N, _>(|index| {
         let stream = &mut *streams[index];
@@ -102,8 +105,11 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> Result<usize, usi
     });
     let ended = 'all: loop {
         for index in 0..N {
-            if places[index].bit > bounds[index].last_bit || places[index].at > bounds[index].last_at {
-                break 'all Err(index);
+            if places[index].bit > bounds[index].last_bit {
+                break 'all (index, Pause::Fault);
+            }
+            if places[index].at > bounds[index].last_at {
+                break 'all (index, Pause::Full);
             }
         }
         // A macro, because each stream's numbers have to be in registers: a loop over streams would keep them in memory.
@@ -114,7 +120,8 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> Result<usize, usi
                     let place = &mut places[$index];
                     // SAFETY: the bounds, see above; both indices are masked to the length of their table.
                     unsafe {
-                        let word = input.add(place.bit >> 3).cast::<u64>().read_unaligned() >> (place.bit & 7);
+                        let word =
+                            input.add(place.bit >> 3).cast::<u64>().read_unaligned() >> (place.bit & 7);
                         let step = (&raw const (*tables).steps)
                             .cast::<Step>()
                             .add(word as usize & ((1 << SYMBOL_BITS) - 1));
@@ -142,8 +149,8 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> Result<usize, usi
                             } else {
                                 match odd_step(&bounds[$index], place) {
                                     Odd::Done => {}
-                                    Odd::EndOfBlock => break 'all Ok($index),
-                                    Odd::Fault => break 'all Err($index),
+                                    Odd::EndOfBlock => break 'all ($index, Pause::EndOfBlock),
+                                    Odd::Fault => break 'all ($index, Pause::Fault),
                                 }
                             }
                         } else {
@@ -177,37 +184,30 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> Result<usize, usi
 #[inline(never)]
 unsafe fn odd_step(bounds: &Bounds, place: &mut Place) -> Odd {
     // SAFETY: the caller's; the tables are borrowed by the stream all the while.
-    let (mut left, tables) = unsafe {
+    let (word, tables) = unsafe {
         (bounds.input.add(place.bit >> 3).cast::<u64>().read_unaligned() >> (place.bit & 7), &*bounds.tables)
     };
-    let mut take = |bits: u32| {
-        let taken = left & ((1 << bits) - 1);
-        left >>= bits;
-        place.bit += bits as usize;
-        (taken as usize, left)
-    };
-    let (_, word) = take(0);
-    let Some((number, bits)) = tables.symbol_words.read(word) else { return Odd::Fault };
-    let (_, mut word) = take(bits);
+    let mut bits = Bits { left: word, taken: 0 };
+    let Some((number, length)) = tables.symbol_words.read(bits.left) else { return Odd::Fault };
+    bits.take(length);
     let length = match symbol(number) {
         Symbol::Literal(byte) => {
             // SAFETY: the caller's.
             unsafe { place.at.write(byte) };
-            place.at = place.at.wrapping_add(1);
+            *place = Place { bit: place.bit + bits.taken, at: place.at.wrapping_add(1) };
             return Odd::Done;
         }
-        Symbol::EndOfBlock => return Odd::EndOfBlock,
-        Symbol::Invalid => return Odd::Fault,
-        Symbol::From(first, bits) => {
-            let (added, after) = take(bits.into());
-            word = after;
-            usize::from(first) + added
+        Symbol::EndOfBlock => {
+            place.bit += bits.taken;
+            return Odd::EndOfBlock;
         }
+        Symbol::Invalid => return Odd::Fault,
+        Symbol::From(first, added) => usize::from(first) + bits.take(added.into()),
     };
-    let Some((number, bits)) = tables.distance_words.read(word) else { return Odd::Fault };
-    take(bits);
-    let Symbol::From(first, bits) = distance(number) else { return Odd::Fault };
-    let distance = usize::from(first) + take(bits.into()).0;
+    let Some((number, word)) = tables.distance_words.read(bits.left) else { return Odd::Fault };
+    bits.take(word);
+    let Symbol::From(first, added) = distance(number) else { return Odd::Fault };
+    let distance = usize::from(first) + bits.take(added.into());
     if distance > place.at as usize - bounds.start as usize {
         return Odd::Fault;
     }
@@ -216,6 +216,21 @@ unsafe fn odd_step(bounds: &Bounds, place: &mut Place) -> Odd {
         // SAFETY: reads text of the member, as the distance was looked at; writes at most a longest match.
         unsafe { place.at.add(done).write(place.at.add(done).sub(distance).read()) };
     }
-    place.at = place.at.wrapping_add(length);
+    *place = Place { bit: place.bit + bits.taken, at: place.at.wrapping_add(length) };
     Odd::Done
+}
+
+/// Bits that are taken from a word, from the lowest on.
+struct Bits {
+    left: u64,
+    taken: usize,
+}
+
+impl Bits {
+    fn take(&mut self, count: u32) -> usize {
+        let taken = self.left & ((1 << count) - 1);
+        self.left >>= count;
+        self.taken += count as usize;
+        taken as usize
+    }
 }
