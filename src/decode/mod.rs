@@ -60,7 +60,7 @@ impl Default for Limits {
             whole_stored_bytes: 8 * 1024 * 1024,
             whole_text_bytes: 48 * 1024 * 1024,
             // Three of them stay in the second cache.
-            together_bytes: 256 * 1024,
+            together_bytes: 128 * 1024,
             parquet_stored_bytes: 64 * 1024 * 1024,
             // Writers aim at 128 MiB, the largest in use at 1 GiB.
             parquet_group_bytes: 2 * 1024 * 1024 * 1024,

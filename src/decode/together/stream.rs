@@ -11,7 +11,7 @@ pub(super) const WINDOW: usize = 32 * 1024;
 /// Bytes that may be read beyond an input's end.
 pub(in super::super) const INPUT_SLACK: usize = 64;
 /// Bytes of room behind the last byte before which steps are made.
-pub(super) const TEXT_SLACK: usize = 1024;
+pub(super) const TEXT_SLACK: usize = 2048;
 
 /// Bits of a block's header that may be looked at at once.
 const PEEKED_BITS: u32 = 48;

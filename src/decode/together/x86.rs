@@ -3,11 +3,11 @@
 //! A step reads up to two literals and a match without a branch on what there is: both are always copied, and how far the
 //! text goes on says what remains of them. 64 bytes are copied at once, which is all of most matches.
 //!
-//! The unsafe code: reads and writes through pointers whose bounds are looked at once for two steps of each stream, and the
+//! The unsafe code: reads and writes through pointers whose bounds are looked at once for a few steps of each stream, and the
 //! call into a function compiled for instructions that a processor may lack, behind the test for them. The bounds:
-//! before two steps a stream's next bit lies within its input, which goes on for [`INPUT_SLACK`] bytes; two steps take at
-//! most 96 bits, and reading looks at 64. Its next byte of text has [`ROOM`] bytes behind it, more than two steps write. A
-//! match begins within the member's text, or is left to [`odd_step`], which looks at everything.
+//! before [`TURNS`] steps a stream's next bit lies within its input, which goes on for [`INPUT_SLACK`] bytes; a step takes
+//! at most [`STEP_BITS`], and reading looks at 64. Its next byte of text has [`ROOM`] bytes behind it, more than these steps
+//! write. A match begins within the member's text, or is left to [`odd_step`], which looks at everything.
 
 #![expect(unsafe_code, reason = "bounds that are looked at for every symbol cost as much as decoding it")]
 
@@ -23,10 +23,14 @@ use super::stream::{INPUT_SLACK, Stream, TEXT_SLACK};
 
 /// Bytes copied at once.
 const COPIED: usize = 64;
-/// What two steps may write: literals, a longest match, and what copying whole pieces writes beyond it.
-const ROOM: usize = 2 * (2 + LONGEST_MATCH) + 2 * COPIED;
+/// Steps of each stream between two looks at its bounds.
+const TURNS: usize = 4;
+/// Bits that a step takes at most: two words of 15 bits, 5 bits for a length and 13 for a distance.
+const STEP_BITS: usize = 48;
+/// What these steps may write: literals, longest matches, and what copying whole pieces writes beyond the last one.
+const ROOM: usize = TURNS * (2 + LONGEST_MATCH) + COPIED;
 
-const _: () = assert!(ROOM <= TEXT_SLACK && INPUT_SLACK >= 96 / 8 + 8);
+const _: () = assert!(ROOM <= TEXT_SLACK && INPUT_SLACK >= TURNS * STEP_BITS / 8 + 8);
 
 /// Whether this processor has the instructions.
 pub(super) fn is_there() -> bool {
@@ -67,11 +71,11 @@ struct Place {
 #[derive(Clone, Copy)]
 struct Bounds {
     input: *const u8,
-    /// The last bit before which two steps may be made.
+    /// The last bit before which steps may be made.
     last_bit: usize,
     /// The beginning of the member's text.
     start: *mut u8,
-    /// The last byte of text before which two steps may be made.
+    /// The last byte of text before which steps may be made.
     last_at: *mut u8,
     tables: *const Tables,
 }
@@ -161,12 +165,17 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> (usize, Pause) {
                 }
             };
         }
-        step!(0);
-        step!(1);
-        step!(2);
-        step!(0);
-        step!(1);
-        step!(2);
+        macro_rules! turn {
+            () => {
+                step!(0);
+                step!(1);
+                step!(2);
+            };
+        }
+        turn!();
+        turn!();
+        turn!();
+        turn!();
     };
     for (stream, place) in streams.iter_mut().zip(places) {
         stream.bit = place.bit;
@@ -178,7 +187,7 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> (usize, Pause) {
 /// One symbol of any kind, with a match if it is a length.
 ///
 /// # Safety
-/// As for a step: 64 bits can be read, [`ROOM`] bytes can be written but for what one step before has, and `start` is the
+/// As for a step: 64 bits can be read, [`ROOM`] bytes can be written but for what the steps before have, and `start` is the
 /// beginning of text that goes on to where the next byte is written.
 #[cold]
 #[inline(never)]
