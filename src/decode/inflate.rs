@@ -9,6 +9,8 @@ use super::Limits;
 /// The first byte of a gzip member (RFC 1952); text never begins with this control character.
 pub(super) const GZIP_MAGIC: u8 = 0x1f;
 const READ_BYTES: usize = 128 * 1024;
+/// Bytes of text between two looks at how much it is. Where it breaks off, those since the last look may be lost.
+const CHECKED_BYTES: u64 = 64 * 1024;
 
 /// A stream that is inflated if it begins like gzip.
 pub(super) struct Inflate<R: Read> {
@@ -71,21 +73,26 @@ impl<R: Read> Inflate<R> {
         Ok(State::End(input.get_ref().count))
     }
 
-    fn check_ratio(&self) -> io::Result<()> {
-        if self.out > self.limits.max_text_bytes {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it decompresses to more than {} bytes", self.limits.max_text_bytes),
-            ));
+    /// How many bytes of text may come before the limits are looked at again, which is at the same places however the
+    /// text is asked for: where an input is given up does not depend on that. An error when that is now.
+    fn until_check(&self, decoder: &GzDecoder<Input<R>>) -> io::Result<usize> {
+        let Limits { max_text_bytes, max_ratio, ratio_floor_bytes, .. } = self.limits;
+        let into_step = self.out % CHECKED_BYTES;
+        let too_much = if into_step > 0 {
+            None
+        } else if self.out > max_text_bytes {
+            Some(format!("it decompresses to more than {max_text_bytes} bytes"))
+        } else if self.out > ratio_floor_bytes
+            && self.out / decoder.get_ref().get_ref().count.max(1) > max_ratio
+        {
+            Some(format!("it decompresses to more than {max_ratio} times its size"))
+        } else {
+            None
+        };
+        match too_much {
+            Some(reason) => Err(io::Error::new(io::ErrorKind::InvalidData, reason)),
+            None => Ok(usize::try_from(CHECKED_BYTES - into_step).unwrap_or(usize::MAX)),
         }
-        let read = self.bytes_read().max(1);
-        if self.out > self.limits.ratio_floor_bytes && self.out / read > self.limits.max_ratio {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it decompresses to more than {} times its size", self.limits.max_ratio),
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -108,13 +115,18 @@ impl<R: Read> Read for Inflate<R> {
                     return result;
                 }
                 State::Member(mut decoder) => {
-                    let result = decoder.read(buffer);
-                    match result {
+                    let room = match self.until_check(&decoder) {
+                        Ok(room) => room.min(buffer.len()),
+                        Err(error) => {
+                            self.state = State::Member(decoder);
+                            return Err(error);
+                        }
+                    };
+                    match decoder.read(&mut buffer[..room]) {
                         Ok(0) => self.state = State::Between(decoder.into_inner()),
                         Ok(count) => {
                             self.state = State::Member(decoder);
                             self.out += count as u64;
-                            self.check_ratio()?;
                             return Ok(count);
                         }
                         Err(error) => {

@@ -147,6 +147,11 @@ impl Lines {
         self.hand_out(sink)
     }
 
+    /// Nobody wants what is left.
+    pub(super) fn forget(&mut self) {
+        self.used = 0;
+    }
+
     /// The input is over; `whole` says whether it ended as it should.
     pub(super) fn end(&mut self, whole: bool, sink: &mut impl LineSink) {
         if self.used == 0 || self.dropping {

@@ -165,8 +165,8 @@ impl Decoder {
                 let Some(length) = place.said_length() else { break };
                 said_lengths.push(length);
             }
-            // A line that has no room here must be one that has none there.
-            if said_lengths.len() > 1 && limits.together_bytes < limits.chunk_bytes {
+            // A line that has room here has to have some there.
+            if said_lengths.len() > 1 && together::room(limits) <= limits.chunk_bytes {
                 let sinks = &mut sinks[index..];
                 self.together(index, &said_lengths, limits, sinks, over);
                 index += said_lengths.len();
@@ -190,9 +190,12 @@ impl Decoder {
         sinks: &mut [S],
         over: &mut impl FnMut(usize, Decoded, &mut S),
     ) {
-        let mut stored: Vec<_> = self.places[from..].iter_mut().map(Whole::take_stored).collect();
+        let places = self.places[from..].iter_mut().take(said_lengths.len());
+        let mut stored: Vec<_> = places.map(Whole::take_stored).collect();
         let sizes: Vec<_> = stored.iter().map(Vec::len).collect();
-        stored.iter_mut().for_each(|stored| stored.resize(stored.len() + together::INPUT_SLACK, 0));
+        for stored in &mut stored {
+            stored.resize(stored.len() + together::INPUT_SLACK, 0);
+        }
         let mut tasks: Vec<_> = stored
             .iter()
             .zip(said_lengths)
@@ -204,7 +207,7 @@ impl Decoder {
             let decoded = match ended {
                 together::Ended::Whole(bytes_decoded) => Decoded { bytes_read, bytes_decoded, error: None },
                 together::Ended::Left(handed, next_line) => {
-                    stream_from(&stored[index][..sizes[index]], handed, next_line, limits, sink)
+                    stream_whole(&stored[index][..sizes[index]], handed, next_line, limits, sink)
                 }
             };
             over(from + index, decoded, sink);
@@ -240,7 +243,7 @@ impl Decoder {
             Opened::Large(input) => return stream(input, limits, sink),
             Opened::Larger(input) => return stream(place.stored().chain(input), limits, sink),
             Opened::Failed(error) => {
-                let decoded = stream(place.stored(), limits, sink);
+                let decoded = stream_whole(place.stored(), Handed::default(), 1, limits, sink);
                 return Decoded { error: Some(describe(&error)), ..decoded };
             }
             Opened::Whole => {}
@@ -252,7 +255,7 @@ impl Decoder {
         }
         if !place.inflate(limits) {
             // Plain text, or something wrong with it: the streaming way knows what.
-            return stream(place.stored(), limits, sink);
+            return stream_whole(place.stored(), Handed::default(), 1, limits, sink);
         }
         let text = place.text();
         let mut decoded = Decoded {
@@ -276,13 +279,16 @@ impl Decoder {
 /// Reads one input in pieces, whatever its size.
 fn stream(input: impl Read, limits: &Limits, sink: &mut impl LineSink) -> Decoded {
     let mut input = Inflate::new(input, *limits);
-    let decoded = pieces(&mut input, 1, limits, sink, Decoded::default());
-    finished(input, decoded)
+    let mut decoded = Decoded::default();
+    let mut lines = Lines::new(limits, 1);
+    let result = pieces(&mut input, &mut lines, limits, sink, &mut decoded);
+    ended(result, input, lines, sink, decoded)
 }
 
-/// Reads one input in pieces from the line with that number on, after what was handed on before. What comes before it has
-/// to be that once more, as far as its checksum says.
-fn stream_from(
+/// Reads one input that is there whole in pieces, from the line with that number on, after what was handed on before. What
+/// comes before it has to be that once more, as far as its checksum says. Where the input is damaged, every byte before
+/// the damage counts.
+fn stream_whole(
     stored: &[u8],
     handed: Handed,
     next_line: u64,
@@ -291,18 +297,27 @@ fn stream_from(
 ) -> Decoded {
     let mut input = Inflate::new(stored, *limits);
     let mut decoded = Decoded { bytes_decoded: handed.before + handed.bytes, ..Decoded::default() };
-    let before = io::copy(&mut input.by_ref().take(handed.before), &mut io::sink());
+    let mut lines = Lines::new(limits, next_line);
     let mut checksum = Checksum(0);
-    let copied = before.and_then(|_| io::copy(&mut input.by_ref().take(handed.bytes), &mut checksum));
-    match copied {
-        Ok(_) if checksum.0 != handed.checksum => {
-            decoded.error =
-                Some("was inflated in two ways with different results, a fault of flowcheck".to_owned());
+    let mut result = skip(&mut input, handed.before, &mut io::sink())
+        .and_then(|()| skip(&mut input, handed.bytes, &mut checksum));
+    if result.is_ok() && checksum.0 != handed.checksum {
+        result =
+            Err(io::Error::other("was inflated in two ways with different results, a fault of flowcheck"));
+    } else if result.is_ok() {
+        result = pieces(&mut input, &mut lines, limits, sink, &mut decoded);
+        if result.is_err() {
+            // An error takes what was inflated just before it along: byte by byte that is nothing.
+            input = Inflate::new(stored, *limits);
+            result = skip(&mut input, decoded.bytes_decoded, &mut io::sink())
+                .and_then(|()| pieces(&mut ByteByByte(&mut input), &mut lines, limits, sink, &mut decoded));
         }
-        Ok(_) => decoded = pieces(&mut input, next_line, limits, sink, decoded),
-        Err(error) => decoded.error = Some(describe(&error)),
     }
-    finished(input, decoded)
+    ended(result, input, lines, sink, decoded)
+}
+
+fn skip(input: &mut impl Read, bytes: u64, to: &mut impl io::Write) -> io::Result<()> {
+    io::copy(&mut input.take(bytes), to).map(|_| ())
 }
 
 /// The checksum of what is written.
@@ -319,50 +334,60 @@ impl io::Write for Checksum {
     }
 }
 
-/// What is known when the pieces are over.
-fn finished<R: Read>(mut input: Inflate<R>, decoded: Decoded) -> Decoded {
-    let bytes_read = input.bytes_read();
-    let error = decoded.error.or_else(|| input.trailing_garbage());
-    Decoded { bytes_read, error, ..decoded }
+struct ByteByByte<'a, R>(&'a mut R);
+
+impl<R: Read> Read for ByteByByte<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
 }
 
-/// Hands on the lines of what is left of an input; `decoded` is what there was before.
-fn pieces<R: Read>(
-    input: &mut Inflate<R>,
-    first_line: u64,
-    limits: &Limits,
+/// What is known when an input is over.
+fn ended<R: Read>(
+    result: io::Result<()>,
+    mut input: Inflate<R>,
+    mut lines: Lines,
     sink: &mut impl LineSink,
     mut decoded: Decoded,
 ) -> Decoded {
-    let mut lines = Lines::new(limits, first_line);
+    lines.end(result.is_ok(), sink);
+    decoded.bytes_read = input.bytes_read();
+    if let Err(error) = result {
+        decoded.error = Some(describe(&error));
+    }
+    decoded.error = decoded.error.or_else(|| input.trailing_garbage());
+    decoded
+}
+
+/// Hands on the lines of what is left of an input but for the last ones, which stay in `lines`.
+fn pieces(
+    input: &mut impl Read,
+    lines: &mut Lines,
+    limits: &Limits,
+    sink: &mut impl LineSink,
+    decoded: &mut Decoded,
+) -> io::Result<()> {
     loop {
         // The first bytes tell what it is: a slow pipe must not hand them over one by one.
-        let at_least = if decoded.bytes_decoded == 0 { HEAD_BYTES } else { 1 };
-        match fill(input, lines.space(), at_least) {
-            Ok(0) => {
-                lines.end(true, sink);
-                return decoded;
-            }
-            Ok(count) => {
-                let first = decoded.bytes_decoded == 0;
-                if first && parquet::is_parquet(lines.peek(count)) {
-                    let head = lines.peek(count).to_vec();
-                    return parquet::decode(head, input, limits, sink);
-                }
-                decoded.bytes_decoded += count as u64;
-                if first && let Some(kind) = not_text(lines.peek(count)) {
-                    decoded.error = Some(kind.to_owned());
-                    return decoded;
-                }
-                if !lines.filled(count, sink) {
-                    return decoded;
-                }
-            }
-            Err(error) => {
-                lines.end(false, sink);
-                decoded.error = Some(describe(&error));
-                return decoded;
-            }
+        let is_first = decoded.bytes_decoded == 0;
+        let count = fill(input, lines.space(), if is_first { HEAD_BYTES } else { 1 })?;
+        if count == 0 {
+            return Ok(());
+        }
+        if is_first && parquet::is_parquet(lines.peek(count)) {
+            let head = lines.peek(count).to_vec();
+            *decoded = parquet::decode(head, input, limits, sink);
+            return Ok(());
+        }
+        decoded.bytes_decoded += count as u64;
+        if is_first && let Some(kind) = not_text(lines.peek(count)) {
+            decoded.error = Some(kind.to_owned());
+            return Ok(());
+        }
+        if !lines.filled(count, sink) {
+            lines.forget();
+            return Ok(());
         }
     }
 }
@@ -454,11 +479,19 @@ mod tests {
 
     fn read(bytes: &[u8], limits: &Limits) -> (Collect, Decoded) {
         let mut streamed = Collect::default();
-        let decoded = stream(bytes, limits, &mut streamed);
+        let by_stream = stream(bytes, limits, &mut streamed);
         let mut sink = Collect::default();
         let size = Some(bytes.len() as u64);
-        assert_eq!(Decoder::default().decode(bytes, size, limits, &mut sink), decoded);
-        assert_eq!(sink, streamed);
+        let decoded = Decoder::default().decode(bytes, size, limits, &mut sink);
+        if decoded.error.is_none() {
+            assert_eq!((&sink, &decoded), (&streamed, &by_stream));
+        } else {
+            // Where it is damaged, what is there whole may give a little more.
+            assert_eq!(decoded.error, by_stream.error);
+            assert!(decoded.bytes_decoded >= by_stream.bytes_decoded);
+            let (_, whole) = streamed.lines.split_last().unwrap_or((&(0, String::new()), &[]));
+            assert!(sink.lines.starts_with(whole));
+        }
         (sink, decoded)
     }
 

@@ -157,7 +157,7 @@ struct Plan<'a, 'b> {
     gate: &'a Arc<Gate>,
 }
 
-impl<'b> Plan<'_, 'b> {
+impl Plan<'_, '_> {
     /// Objects that may be read at once: what every thread works on, and what they go on with.
     fn ahead(&self) -> usize {
         self.threads * Decoder::at_once() + 2

@@ -3,6 +3,8 @@
 //! A look-up gives all that one step needs: up to two literals and a length after them, as far as they fit in the bits
 //! looked up. What does not fit, and what ends a block, has an entry that no ordinary step accepts; [`Words`] reads that.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of a few bits, taken from words of many")]
+
 /// Bits looked up for literals and lengths: with ten, the tables of three streams stay in the nearest cache.
 pub(super) const SYMBOL_BITS: u32 = 10;
 /// Bits looked up for distances.
@@ -320,4 +322,56 @@ fn following(word: usize, size: usize) -> usize {
     }
     let bit = 1 << zeros.ilog2();
     (word & (bit - 1)) | bit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 1951, 3.2.5, at its corners.
+    #[test]
+    fn symbols_stand_for_what_the_rfc_says() {
+        assert_eq!(symbol(65), Symbol::Literal(b'A'));
+        assert_eq!(symbol(256), Symbol::EndOfBlock);
+        let lengths = [(257, 3, 0), (264, 10, 0), (265, 11, 1), (284, 227, 5), (285, 258, 0)];
+        for (number, first, bits) in lengths {
+            assert_eq!(symbol(number), Symbol::From(first, bits));
+        }
+        let distances = [(0, 1, 0), (3, 4, 0), (4, 5, 1), (5, 7, 1), (6, 9, 2), (29, 24_577, 13)];
+        for (number, first, bits) in distances {
+            assert_eq!(distance(number), Symbol::From(first, bits));
+        }
+        for invalid in [symbol(286), symbol(287), distance(30), distance(31)] {
+            assert_eq!(invalid, Symbol::Invalid);
+        }
+    }
+
+    fn fill(lengths: &[u8]) -> Option<[(usize, u8); 8]> {
+        let mut table = [(usize::MAX, 0); 8];
+        let mut words = Words::<8>::NONE;
+        words.fill(lengths, &mut table, (usize::MAX, 0), |symbol, length| (symbol, length))?;
+        for (bits, &(symbol, length)) in (0..).zip(&table) {
+            let read = words.read(bits);
+            assert!(length == 0 || read == Some((symbol, length.into())), "{bits}: {read:?}");
+        }
+        Some(table)
+    }
+
+    /// RFC 1951, 3.2.2: the words of its example, read from the last bit on.
+    #[test]
+    fn a_table_has_the_words_that_fit() {
+        let table = fill(&[3, 3, 3, 3, 3, 2, 4, 4]).expect("a code");
+        let (f, a, h_or_g) = ((5, 2), (0, 3), (usize::MAX, 0));
+        assert_eq!([table[0b000], table[0b100], table[0b010], table[0b111]], [f, f, a, h_or_g]);
+    }
+
+    #[test]
+    fn lengths_that_are_no_code_are_refused() {
+        assert!(fill(&[1, 1, 1]).is_none(), "too many words");
+        assert!(fill(&[2, 2, 2]).is_none(), "too few");
+        assert!(fill(&[2]).is_none(), "one alone has one bit");
+        let alone = fill(&[0, 1]).expect("one alone");
+        assert_eq!([alone[0], alone[1]], [(1, 1), (usize::MAX, 0)]);
+        assert_eq!(fill(&[0, 0]), Some([(usize::MAX, 0); 8]));
+    }
 }

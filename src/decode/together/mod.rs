@@ -31,6 +31,11 @@ pub(super) fn is_of_use() -> bool {
     return false;
 }
 
+/// Bytes of text that are there at once of each input.
+pub(super) fn room(limits: &Limits) -> usize {
+    WINDOW + limits.together_bytes + TEXT_SLACK
+}
+
 /// What is kept from some inputs to the next.
 #[derive(Default)]
 pub(super) struct Together(Vec<Room>);
@@ -98,7 +103,7 @@ impl Together {
             .zip(&mut self.0)
             .map(|(task, room)| {
                 let pieces = task.said_length.div_ceil(limits.chunk_bytes).max(1);
-                room.text.resize(WINDOW + limits.together_bytes + TEXT_SLACK, 0);
+                room.text.resize(self::room(limits), 0);
                 let mut stream = Stream::new(task.stored, &mut room.text, &mut room.tables);
                 let is_usual = stream.member_header().and_then(|()| stream.next_block()).is_some();
                 Reading {
@@ -189,3 +194,6 @@ impl<S: LineSink> Reading<'_, '_, S> {
         (next.is_none() || !goes_on).then(|| Ended::Whole(self.stream.made()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! One gzip input on its way: its members, the headers of its blocks, and the text that is not handed on yet.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of a few bits, taken from words of many")]
+
 use memchr::memchr;
 
 use super::super::inflate::GZIP_MAGIC;

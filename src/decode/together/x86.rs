@@ -9,6 +9,7 @@
 //! at most [`STEP_BITS`], and reading looks at 64. Its next byte of text has [`ROOM`] bytes behind it, more than these steps
 //! write. A match begins within the member's text, or is left to [`odd_step`], which looks at everything.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers of a few bits, taken from words of many")]
 #![expect(unsafe_code, reason = "bounds that are looked at for every symbol cost as much as decoding it")]
 
 use std::arch::x86_64::{_mm512_loadu_si512, _mm512_storeu_si512, _pext_u32};
