@@ -1,7 +1,11 @@
 //! Threads, chunks and names of inputs must leave no trace in the result.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::*;
 use crate::source::discover;
@@ -50,7 +54,7 @@ fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize, memory_limit_b
     let found = discover(&[folder.display().to_string()], &Stop::default()).expect("discovery");
     let options = ReadOptions {
         threads,
-        limits: Limits { chunk_bytes, ..Limits::default() },
+        limits: Limits { chunk_bytes, together_bytes: 512, ..Limits::default() },
         log_formats: Vec::new(),
         selection: Selection::default(),
         correlate: Options { match_window_seconds: 300, memory_limit_bytes },
@@ -80,6 +84,14 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
     let honest = tempfile::tempdir().expect("temporary directory");
     let lying = tempfile::tempdir().expect("temporary directory");
     let nameless = tempfile::tempdir().expect("temporary directory");
+    let packed = tempfile::tempdir().expect("temporary directory");
+    for six in 0..4 {
+        let text: String = (six * 6..six * 6 + 6).map(|bucket| lines(bucket, bucket % 5)).collect();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).expect("gzip in memory");
+        let bytes = encoder.finish().expect("gzip in memory");
+        std::fs::write(packed.path().join(format!("{six}.log.gz")), bytes).expect("write");
+    }
     for bucket in 0..24 {
         write(honest.path(), bucket, bucket, 0);
         write(lying.path(), bucket, 23 - bucket, 0);
@@ -98,10 +110,17 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
         (&lying, 1, 128, usize::MAX),
         (&lying, 4, 300, 20_000),
         (&nameless, 2, 1 << 12, 0),
+        // Objects that one thread inflates at once, with room for the batches of all of them, and of the first only.
+        (&packed, 1, 1 << 16, usize::MAX),
+        (&packed, 1, 1 << 16, 0),
+        (&packed, 2, 1 << 16, 20_000),
+        (&packed, 4, 1 << 12, 0),
     ] {
         let reading = read_folder(folder.path(), threads, chunk_bytes, memory);
         let how = format!("{threads} threads, {chunk_bytes} bytes, {memory} of memory");
         assert_eq!(format!("{:?}", reading.correlated), joined, "{how}");
-        assert_eq!((reading.objects, reading.bytes_read), (expected.objects, expected.bytes_read));
+        if folder.path() != packed.path() {
+            assert_eq!((reading.objects, reading.bytes_read), (expected.objects, expected.bytes_read));
+        }
     }
 }
