@@ -62,7 +62,9 @@ fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize, memory_limit_b
         coverage: false,
         stop: Stop::default(),
     };
-    read(&found.objects, &options, &mut |_, _| {})
+    // A join that is slower than the readers: what it has no room for is held back.
+    let pause = Duration::from_millis(if memory_limit_bytes == 0 { 3 } else { 0 });
+    read(&found.objects, &options, &mut |_, _| std::thread::sleep(pause))
 }
 
 fn lines_counted(reading: &Reading) -> u64 {
@@ -85,12 +87,12 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
     let lying = tempfile::tempdir().expect("temporary directory");
     let nameless = tempfile::tempdir().expect("temporary directory");
     let packed = tempfile::tempdir().expect("temporary directory");
-    for six in 0..4 {
-        let text: String = (six * 6..six * 6 + 6).map(|bucket| lines(bucket, bucket % 5)).collect();
+    for third in 0..3 {
+        let text: String = (third * 8..third * 8 + 8).map(|bucket| lines(bucket, bucket % 5)).collect();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(text.as_bytes()).expect("gzip in memory");
         let bytes = encoder.finish().expect("gzip in memory");
-        std::fs::write(packed.path().join(format!("{six}.log.gz")), bytes).expect("write");
+        std::fs::write(packed.path().join(format!("{third}.log.gz")), bytes).expect("write");
     }
     for bucket in 0..24 {
         write(honest.path(), bucket, bucket, 0);
@@ -111,9 +113,9 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
         (&lying, 4, 300, 20_000),
         (&nameless, 2, 1 << 12, 0),
         // Objects that one thread inflates at once, with room for the batches of all of them, and of the first only.
-        (&packed, 1, 1 << 16, usize::MAX),
-        (&packed, 1, 1 << 16, 0),
-        (&packed, 2, 1 << 16, 20_000),
+        (&packed, 1, 36 << 10, usize::MAX),
+        (&packed, 1, 36 << 10, 0),
+        (&packed, 2, 36 << 10, 20_000),
         (&packed, 4, 1 << 12, 0),
     ] {
         let reading = read_folder(folder.path(), threads, chunk_bytes, memory);
