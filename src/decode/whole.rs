@@ -68,7 +68,9 @@ impl Whole {
 
     fn inflate_members(&mut self, decompressor: &mut Decompressor, limits: &Limits) -> Option<usize> {
         // Above the floor the ratio counts, which the streaming way watches.
-        let floor = usize::try_from(limits.ratio_floor_bytes).unwrap_or(usize::MAX);
+        let watched = limits.ratio_floor_bytes.min(limits.max_text_bytes);
+        let limit =
+            usize::try_from(watched).map_or(limits.whole_text_bytes, |at| at.min(limits.whole_text_bytes));
         let mut at = 0;
         let mut length = 0;
         while at < self.stored.len() {
@@ -83,7 +85,7 @@ impl Whole {
                     length += produced;
                 }
                 Member::TooLarge => {
-                    let size = self.larger(length, limits.whole_text_bytes.min(floor))?;
+                    let size = self.larger(length, limit)?;
                     self.text.resize(size, 0);
                 }
                 Member::Bad => return None,

@@ -263,7 +263,9 @@ impl<'a> Join<'a> {
         let mut waiting: VecDeque<Receiver<Message>> = VecDeque::new();
         let mut sent = 0;
         let mut soon = plan.objects.iter();
-        soon.by_ref().take(OBJECTS_AHEAD).for_each(Object::prepare);
+        // None is opened before it was prepared.
+        let prepared = OBJECTS_AHEAD.max(plan.ahead() + Decoder::at_once());
+        soon.by_ref().take(prepared).for_each(Object::prepare);
         for (index, object) in plan.objects.iter().enumerate() {
             if self.stop.is_requested() {
                 self.interrupted(plan.objects.len() - index);

@@ -105,7 +105,8 @@ impl Together {
                 let pieces = task.said_length.div_ceil(limits.chunk_bytes).max(1);
                 room.text.resize(self::room(limits), 0);
                 let mut stream = Stream::new(task.stored, &mut room.text, &mut room.tables);
-                let is_usual = stream.member_header().and_then(|()| stream.next_block()).is_some();
+                // Only a block with a code has tables to go on with.
+                let is_usual = stream.member_header().and_then(|()| stream.next_block()) == Some(true);
                 Reading {
                     ended: (!is_usual).then(|| Ended::Left(stream.handed(), 1)),
                     stream,

@@ -47,13 +47,18 @@ pub(super) struct Stream<'a> {
 }
 
 /// How much of an input's text was handed on, to find that place again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Handed {
     /// Bytes of whole members, whose checksums were right.
     pub(in super::super) before: u64,
     /// Bytes of the member after these, and their checksum.
     pub(in super::super) bytes: u64,
     pub(in super::super) checksum: u32,
+}
+
+impl Handed {
+    /// Before anything was.
+    pub(in super::super) const NOTHING: Self = Self { before: 0, bytes: 0, checksum: 0 };
 }
 
 impl<'a> Stream<'a> {
@@ -91,7 +96,7 @@ impl<'a> Stream<'a> {
         let handed = self.gone + self.fresh as u64;
         match handed.checked_sub(self.before) {
             Some(bytes) => Handed { before: self.before, bytes, checksum: self.checksum },
-            None => Handed { before: handed, ..Handed::default() },
+            None => Handed { before: handed, ..Handed::NOTHING },
         }
     }
 

@@ -70,29 +70,52 @@ fn gzip_by_libdeflate(text: &[u8], level: i32) -> Vec<u8> {
     bytes
 }
 
+/// By one reader for one input.
 fn alone(input: &[u8], limits: &Limits) -> (Collect, Decoded) {
     let mut sink = Collect::default();
     let decoded = Decoder::default().decode(input, Some(input.len() as u64), limits, &mut sink);
     (sink, decoded)
 }
 
-/// Reads all at once, and holds what comes of each to what it gives alone.
+/// By the streaming inflater.
+fn streamed(input: &[u8], limits: &Limits) -> (Collect, Decoded) {
+    let mut sink = Collect::default();
+    let decoded = stream_whole(input, Handed::NOTHING, 1, limits, &mut sink);
+    (sink, decoded)
+}
+
+/// Reads all at once, and holds what comes of each to what it gives alone, and that to what the streaming inflater gives.
 fn same_as_alone(inputs: &[Vec<u8>], limits: &Limits, holds_every: usize) {
+    let mut decoder = Decoder::default();
+    // What is left from other inputs must not matter.
+    let before = gzip(&records(300), 6);
+    let sized = [(&before[..], Some(before.len() as u64)); 3];
+    let mut sinks = [(); 3].map(|()| Collect::default());
+    decoder.decode_all(sized, limits, &mut sinks, &mut |_, decoded, _| assert_eq!(decoded.error, None));
+
     let mut sinks: Vec<_> = inputs.iter().map(|_| Collect { holds_every, ..Collect::default() }).collect();
     let mut over = Vec::new();
     let sized = inputs.iter().map(|input| (&input[..], Some(input.len() as u64)));
-    Decoder::default().decode_all(sized, limits, &mut sinks, &mut |index, decoded, sink| {
+    decoder.decode_all(sized, limits, &mut sinks, &mut |index, decoded, sink| {
         assert!(sink.may_wait, "told before its turn");
         over.push((index, decoded));
     });
     assert_eq!(over.len(), inputs.len());
     for (index, (told, decoded)) in over.into_iter().enumerate() {
         let (expected, expected_decoded) = alone(&inputs[index], limits);
-        assert_eq!((told, decoded), (index, expected_decoded));
+        assert_eq!((told, &decoded), (index, &expected_decoded));
         let sink = &sinks[index];
         assert_eq!(sink.pushed, 0, "lines for a sink that is held");
         assert_eq!((&sink.overlong, sink.cut_off), (&expected.overlong, expected.cut_off));
         assert!(sink.lines == expected.lines, "{index}: other lines");
+        let (by_stream, by_stream_decoded) = streamed(&inputs[index], limits);
+        if by_stream_decoded.error.is_none() {
+            assert_eq!(decoded, by_stream_decoded);
+            assert!(sink.lines == by_stream.lines, "{index}: not what the streaming inflater gives");
+        } else if decoded.error.is_some() {
+            let (_, whole) = by_stream.lines.split_last().unwrap_or((&(0, Vec::new()), &[]));
+            assert!(sink.lines.is_empty() || sink.lines.starts_with(whole), "{index}: lines lost");
+        }
     }
 }
 
@@ -234,7 +257,7 @@ fn a_wrong_checksum_is_found_after_much_was_handed_on() {
 #[test]
 fn a_text_that_is_changed_between_two_readings_is_told() {
     let stored = gzip(&records(2_000), 6);
-    let handed = Handed { before: 0, bytes: 1000, checksum: 7 };
+    let handed = Handed { bytes: 1000, checksum: 7, ..Handed::NOTHING };
     let decoded = stream_whole(&stored, handed, 12, &limits(), &mut Collect::default());
     assert!(decoded.error.is_some_and(|error| error.contains("fault of flowcheck")));
 }
@@ -259,4 +282,31 @@ fn other_kinds_of_input_among_them_are_read_as_ever() {
     let inputs =
         [usual.clone(), b"2 plain text\n".to_vec(), parquet, usual.clone(), binary, Vec::new(), usual];
     same_as_alone(&inputs, &limits(), 1);
+}
+
+/// Stored blocks alone have no code: what tables are left from the input before must not be used for them.
+#[test]
+fn an_input_without_a_code_among_others() {
+    let stored = [gzip(b"hello\n", 0), vec![0; 512]].concat();
+    let usual = gzip(&records(3_000), 6);
+    let inputs = [stored.clone(), stored, usual, gzip(b"", 6)];
+    same_as_alone(&inputs, &Limits::default(), 0);
+    assert_eq!(alone(&inputs[0], &Limits::default()).0.lines, [(1, b"hello".to_vec())]);
+}
+
+/// What an input is, is told by its first 4096 bytes, in whatever members they come.
+#[test]
+fn what_is_not_text_is_told_alike() {
+    let member = |text: &[u8]| gzip(text, 6);
+    let binary = [member(b"abcd\n"), member(&[0; 1000])].concat();
+    let zip = member(&[b"PK\x03\x04".to_vec(), vec![b'a'; 100_000]].concat());
+    let mut damaged = [member(b"a\0b\n"), member(&b"some text\n".repeat(20_000))].concat();
+    let at = damaged.len() - 6;
+    damaged[at] ^= 1;
+    let no_member = [member(b"a\n"), vec![0x1f, 0x8b, 7, 0, 0, 0, 0, 0, 0, 0]].concat();
+    same_as_alone(&[binary.clone(), zip, damaged, no_member.clone()], &limits(), 0);
+    let (sink, decoded) = alone(&binary, &limits());
+    assert!(sink.lines.is_empty() && decoded.error.is_some_and(|error| error.contains("binary")));
+    let (sink, decoded) = alone(&no_member, &limits());
+    assert!(decoded.error.is_some() && sink.lines == [(1, b"a".to_vec())]);
 }
