@@ -10,7 +10,7 @@ use super::Limits;
 pub(super) const GZIP_MAGIC: u8 = 0x1f;
 const READ_BYTES: usize = 128 * 1024;
 /// Bytes of text between two looks at how much it is. Where it breaks off, those since the last look may be lost.
-const CHECKED_BYTES: u64 = 64 * 1024;
+const CHECKED_BYTES: u64 = 1024 * 1024;
 
 /// A stream that is inflated if it begins like gzip.
 pub(super) struct Inflate<R: Read> {
