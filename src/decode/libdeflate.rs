@@ -1,5 +1,5 @@
 //! One gzip member at a time with libdeflate, which inflates whole buffers two to three times as fast as a streaming
-//! inflater can.
+//! inflater can; and gzip's checksum.
 //!
 //! The unsafe code: the calls into it. The safe binding cannot say how many bytes a member took, without which a second
 //! member (AWS does write them) would be lost in silence. A property test holds it equal to the streaming way.

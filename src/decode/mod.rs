@@ -130,7 +130,7 @@ impl Decoder {
     }
 
     /// Reads one input to its end, its first error, or until the sink has had enough. `size` is its size as stored, if
-    /// known beforehand: a small one is inflated in one go, with the same result.
+    /// known beforehand: a small one is read whole, with the same result.
     pub fn decode(
         &mut self,
         input: impl Read,

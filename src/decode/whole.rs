@@ -1,4 +1,4 @@
-//! Small inputs: read whole, inflated whole, member after member.
+//! Small inputs: read whole; those that are not inflated with others are inflated whole, member after member.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,4 @@
-//! One thread's work: open an object, decode it, parse its lines, hand on batches.
+//! One thread's work: open an object or a few, decode them, parse their lines, hand on batches.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
