@@ -23,8 +23,8 @@ use crate::record::{
     Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, PlainRecord, Problem, Sink,
 };
 
-/// Malformed lines kept as examples, per batch.
-const MALFORMED_EXAMPLES: usize = 5;
+/// Malformed lines of one object that are kept as examples: its first ones, so that no batch needs more.
+pub const MALFORMED_EXAMPLES: usize = 5;
 
 /// Every line in exactly one place. Accepted, rejected, `NODATA` and `SKIPDATA` rows are counted by the correlator,
 /// which knows duplicates.

@@ -42,7 +42,7 @@ pub use clients::{CLIENT_SLACK_SECONDS, Client, RemoteEnd};
 pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 pub use correlator::{Correlated, Correlator, LateRecord, Options};
 pub use coverage::{COVERAGE_SLICE_SECONDS, Coverage, Slices};
-pub use gather::{Batch, Counts, Gatherer, MalformedLine};
+pub use gather::{Batch, Counts, Gatherer, MALFORMED_EXAMPLES, MalformedLine};
 pub use interface::{Interface, InterfaceIndex, InterfaceRef, Interfaces, OwnAddress};
 pub use onset::Onsets;
 pub use selection::{LONGEST_RECORD_SECONDS, PlaceFilter, Selection};

@@ -12,7 +12,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::correlate::{Batch, Correlated, Correlator, LateRecord, MalformedLine, Options, Selection};
+use crate::correlate::{
+    Batch, Correlated, Correlator, LateRecord, MALFORMED_EXAMPLES, MalformedLine, Options, Selection,
+};
 use crate::decode::{Decoder, Limits};
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
@@ -31,8 +33,8 @@ const LEAST_UNDER_WAY: usize = if cfg!(test) { 0 } else { 16 << 20 };
 /// More than this is of no use.
 const MOST_UNDER_WAY: usize = 64 << 20;
 
-/// Malformed lines kept as examples.
-const MALFORMED_EXAMPLES: usize = 10;
+/// Malformed lines kept as examples, of all objects.
+const MOST_EXAMPLES: usize = 10;
 
 /// Objects whose fetching may begin before their turn comes; what they hold is bounded where they are fetched.
 const OBJECTS_AHEAD: usize = 64;
@@ -243,11 +245,11 @@ impl<'a> Join<'a> {
         missing: &mut BTreeSet<MissingField>,
     ) -> Result<(), LateRecord> {
         missing.extend(batch.missing.drain(..));
-        for line in batch.malformed.drain(..) {
-            if self.reading.malformed.len() < MALFORMED_EXAMPLES {
-                self.reading.malformed.push((object.name.clone(), line));
-            }
-        }
+        // Where a batch ends is of no consequence: the first ones of an object are in its first batches.
+        let examples = &mut self.reading.malformed;
+        let known = examples.iter().rev().take_while(|(name, _)| *name == object.name).count();
+        let room = MALFORMED_EXAMPLES.saturating_sub(known).min(MOST_EXAMPLES - examples.len());
+        examples.extend(batch.malformed.drain(..).take(room).map(|line| (object.name.clone(), line)));
         for key in batch.foreign.drain(..) {
             if self.reading.foreign.last().is_none_or(|(name, _)| *name != object.name) {
                 self.reading.foreign.push((object.name.clone(), key));

@@ -121,6 +121,9 @@ fn neither_threads_nor_chunks_nor_names_change_the_result() {
         let reading = read_folder(folder.path(), threads, chunk_bytes, memory);
         let how = format!("{threads} threads, {chunk_bytes} bytes, {memory} of memory");
         assert_eq!(format!("{:?}", reading.correlated), joined, "{how}");
+        if folder.path() == honest.path() {
+            assert_eq!(format!("{:?}", reading.malformed), format!("{:?}", expected.malformed), "{how}");
+        }
         if folder.path() != packed.path() {
             assert_eq!((reading.objects, reading.bytes_read), (expected.objects, expected.bytes_read));
         }
