@@ -78,22 +78,20 @@ impl<R: Read> Inflate<R> {
     fn until_check(&self, decoder: &GzDecoder<Input<R>>) -> io::Result<usize> {
         let Limits { max_text_bytes, max_ratio, ratio_floor_bytes, .. } = self.limits;
         let into_step = self.out % CHECKED_BYTES;
-        let too_much = if into_step > 0 {
-            None
-        } else if self.out > max_text_bytes {
-            Some(format!("it decompresses to more than {max_text_bytes} bytes"))
-        } else if self.out > ratio_floor_bytes
-            && self.out / decoder.get_ref().get_ref().count.max(1) > max_ratio
-        {
-            Some(format!("it decompresses to more than {max_ratio} times its size"))
-        } else {
-            None
-        };
-        match too_much {
-            Some(reason) => Err(io::Error::new(io::ErrorKind::InvalidData, reason)),
-            None => Ok(usize::try_from(CHECKED_BYTES - into_step).unwrap_or(usize::MAX)),
+        let is_now = into_step == 0;
+        if is_now && self.out > max_text_bytes {
+            return Err(too_much(&format_args!("{max_text_bytes} bytes")));
         }
+        let read = decoder.get_ref().get_ref().count.max(1);
+        if is_now && self.out > ratio_floor_bytes && self.out / read > max_ratio {
+            return Err(too_much(&format_args!("{max_ratio} times its size")));
+        }
+        Ok(usize::try_from(CHECKED_BYTES - into_step).unwrap_or(usize::MAX))
     }
+}
+
+fn too_much(than: &std::fmt::Arguments<'_>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("it decompresses to more than {than}"))
 }
 
 impl<R: Read> Read for Inflate<R> {

@@ -31,11 +31,12 @@ pub struct Limits {
     pub ratio_floor_bytes: u64,
     /// Decompressed bytes above which an input is given up, whatever its ratio.
     pub max_text_bytes: u64,
-    /// Inputs of up to this many bytes as stored are read and inflated whole, which is faster …
+    /// Inputs of up to this many bytes as stored are read whole: several are inflated at once, or, on processors that do
+    /// not gain by that, each in one go, which is faster than in pieces …
     pub whole_stored_bytes: usize,
-    /// … as long as they inflate to no more than this.
+    /// … as long as it inflates to no more than this.
     pub whole_text_bytes: usize,
-    /// Text handed on at once of inputs that are inflated at once.
+    /// Text handed on at once of inputs of which several are inflated at once.
     pub together_bytes: usize,
     /// Parquet files of up to this many bytes are held in memory; larger ones go to a temporary file.
     pub parquet_stored_bytes: usize,

@@ -1,4 +1,4 @@
-//! The codes of a block, from the lengths of their words to tables (RFC 1951, 3.2.2, 3.2.5).
+//! The Huffman codes of a block, from the lengths of their words to tables (RFC 1951, 3.2.2, 3.2.5).
 //!
 //! A look-up gives all that one step needs: up to two literals and a length after them, as far as they fit in the bits
 //! looked up. What does not fit, and what ends a block, has an entry that no ordinary step accepts; [`Words`] reads that.

@@ -68,6 +68,12 @@ struct Place {
     at: *mut u8,
 }
 
+impl Place {
+    fn of(stream: &mut Stream<'_>) -> Self {
+        Self { bit: stream.bit, at: stream.text.as_mut_ptr().wrapping_add(stream.at) }
+    }
+}
+
 /// What stays during a block.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -81,6 +87,20 @@ struct Bounds {
     tables: *const Tables,
 }
 
+impl Bounds {
+    /// Of a stream whose text has [`ROOM`].
+    fn of(stream: &mut Stream<'_>) -> Self {
+        let text = stream.text.as_mut_ptr();
+        Self {
+            input: stream.input.as_ptr(),
+            last_bit: stream.end,
+            start: text.wrapping_add(stream.start),
+            last_at: text.wrapping_add(stream.text.len() - ROOM),
+            tables: &raw const *stream.tables,
+        }
+    }
+}
+
 /// How an odd step ended.
 enum Odd {
     Done,
@@ -88,26 +108,62 @@ enum Odd {
     Fault,
 }
 
+/// One step of one stream, within a function for these instructions, after a look at the bounds. A macro, because each stream's
+/// numbers have to be in registers: a loop over streams, or a call, would keep them in memory.
+macro_rules! step {
+    ($places:ident, $bounds:ident, $index:literal, $all:lifetime) => {
+        if $index < N {
+            let Bounds { input, start, tables, .. } = $bounds[$index];
+            let place = &mut $places[$index];
+            // SAFETY: the bounds, see above; both indices are masked to the length of their table.
+            unsafe {
+                let word = input.add(place.bit >> 3).cast::<u64>().read_unaligned() >> (place.bit & 7);
+                let step =
+                    (&raw const (*tables).steps).cast::<Step>().add(word as usize & ((1 << SYMBOL_BITS) - 1));
+                let rest = word >> ((*step).bits & 63);
+                let first = usize::from((*step).length);
+                let length = first + _pext_u32(word as u32, u32::from((*step).added)) as usize;
+                let index = rest as usize & ((1 << DISTANCE_BITS) - 1);
+                let index = select_unpredictable(first == 0, 1 << DISTANCE_BITS, index);
+                let far = (&raw const (*tables).distances).cast::<Distance>().add(index);
+                let distance = usize::from((*far).first) + _pext_u32(rest as u32, (*far).added) as usize;
+                place.at.cast::<[u8; 2]>().write_unaligned((*step).bytes);
+                let at = place.at.add(usize::from((*step).literals));
+                let from = at.wrapping_sub(distance);
+                let bit = place.bit + usize::from((*step).bits) + usize::from((*far).bits);
+                if length > COPIED || distance < length || from < start {
+                    if length <= LONGEST_MATCH && distance >= COPIED && from >= start {
+                        let mut done = 0;
+                        while done < length {
+                            let piece = _mm512_loadu_si512(from.add(done).cast());
+                            _mm512_storeu_si512(at.add(done).cast(), piece);
+                            done += COPIED;
+                        }
+                        *place = Place { bit, at: at.add(length) };
+                    } else {
+                        match odd_step(&$bounds[$index], place) {
+                            Odd::Done => {}
+                            Odd::EndOfBlock => break $all($index, Pause::EndOfBlock),
+                            Odd::Fault => break $all($index, Pause::Fault),
+                        }
+                    }
+                } else {
+                    _mm512_storeu_si512(at.cast(), _mm512_loadu_si512(from.cast()));
+                    *place = Place { bit, at: at.add(length) };
+                }
+            }
+        }
+    };
+}
+
+/// Steps of all streams in turn; see [`super::blocks`].
 #[target_feature(enable = "bmi1,bmi2,avx512f,avx512bw,avx512vl")]
 fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> (usize, Pause) {
     if let Some(index) = streams.iter().position(|stream| stream.text.len() < ROOM) {
         return (index, Pause::Full);
     }
-    let bounds = std::array::from_fn::<_, N, _>(|index| {
-        let stream = &mut *streams[index];
-        let text = stream.text.as_mut_ptr();
-        Bounds {
-            input: stream.input.as_ptr(),
-            last_bit: stream.end,
-            start: text.wrapping_add(stream.start),
-            last_at: text.wrapping_add(stream.text.len() - ROOM),
-            tables: &raw const *stream.tables,
-        }
-    });
-    let mut places = std::array::from_fn::<_, N, _>(|index| {
-        let stream = &mut *streams[index];
-        Place { bit: stream.bit, at: stream.text.as_mut_ptr().wrapping_add(stream.at) }
-    });
+    let bounds: [_; N] = std::array::from_fn(|index| Bounds::of(streams[index]));
+    let mut places: [_; N] = std::array::from_fn(|index| Place::of(streams[index]));
     let ended = 'all: loop {
         for index in 0..N {
             if places[index].bit > bounds[index].last_bit {
@@ -117,66 +173,11 @@ fn turns<const N: usize>(mut streams: [&mut Stream<'_>; N]) -> (usize, Pause) {
                 break 'all (index, Pause::Full);
             }
         }
-        // A macro, because each stream's numbers have to be in registers: a loop over streams would keep them in memory.
-        macro_rules! step {
-            ($index:literal) => {
-                if $index < N {
-                    let Bounds { input, start, tables, .. } = bounds[$index];
-                    let place = &mut places[$index];
-                    // SAFETY: the bounds, see above; both indices are masked to the length of their table.
-                    unsafe {
-                        let word =
-                            input.add(place.bit >> 3).cast::<u64>().read_unaligned() >> (place.bit & 7);
-                        let step = (&raw const (*tables).steps)
-                            .cast::<Step>()
-                            .add(word as usize & ((1 << SYMBOL_BITS) - 1));
-                        let rest = word >> ((*step).bits & 63);
-                        let first = usize::from((*step).length);
-                        let length = first + _pext_u32(word as u32, u32::from((*step).added)) as usize;
-                        let index = rest as usize & ((1 << DISTANCE_BITS) - 1);
-                        let index = select_unpredictable(first == 0, 1 << DISTANCE_BITS, index);
-                        let far = (&raw const (*tables).distances).cast::<Distance>().add(index);
-                        let distance =
-                            usize::from((*far).first) + _pext_u32(rest as u32, (*far).added) as usize;
-                        place.at.cast::<[u8; 2]>().write_unaligned((*step).bytes);
-                        let at = place.at.add(usize::from((*step).literals));
-                        let from = at.wrapping_sub(distance);
-                        let bit = place.bit + usize::from((*step).bits) + usize::from((*far).bits);
-                        if length > COPIED || distance < length || from < start {
-                            if length <= LONGEST_MATCH && distance >= COPIED && from >= start {
-                                let mut done = 0;
-                                while done < length {
-                                    let piece = _mm512_loadu_si512(from.add(done).cast());
-                                    _mm512_storeu_si512(at.add(done).cast(), piece);
-                                    done += COPIED;
-                                }
-                                *place = Place { bit, at: at.add(length) };
-                            } else {
-                                match odd_step(&bounds[$index], place) {
-                                    Odd::Done => {}
-                                    Odd::EndOfBlock => break 'all ($index, Pause::EndOfBlock),
-                                    Odd::Fault => break 'all ($index, Pause::Fault),
-                                }
-                            }
-                        } else {
-                            _mm512_storeu_si512(at.cast(), _mm512_loadu_si512(from.cast()));
-                            *place = Place { bit, at: at.add(length) };
-                        }
-                    }
-                }
-            };
+        for _ in 0..TURNS {
+            step!(places, bounds, 0, 'all);
+            step!(places, bounds, 1, 'all);
+            step!(places, bounds, 2, 'all);
         }
-        macro_rules! turn {
-            () => {
-                step!(0);
-                step!(1);
-                step!(2);
-            };
-        }
-        turn!();
-        turn!();
-        turn!();
-        turn!();
     };
     for (stream, place) in streams.iter_mut().zip(places) {
         stream.bit = place.bit;
