@@ -104,6 +104,11 @@ impl Clients {
         }
     }
 
+    /// Whether any row is of interest.
+    pub(super) fn are_asking(&self) -> bool {
+        !self.remotes.is_empty()
+    }
+
     /// Whether the destination of a row may be a remote end.
     #[inline]
     pub(super) fn may_know(&self, row: &AcceptedRow) -> bool {

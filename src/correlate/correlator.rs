@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::accepted::{AcceptedRow, WideRow};
+use super::accepted::WideRow;
 use super::clients::{Client, Clients};
 use super::conversation::Conversation;
 use super::coverage::Coverage;
@@ -267,7 +267,8 @@ impl Correlator {
             batch
                 .interfaces
                 .iter()
-                .map(|interface| self.interfaces.merge(interface, limit).unwrap_or(NOWHERE)),
+                .zip(&batch.name_hashes)
+                .map(|(interface, name)| self.interfaces.merge(interface, *name, limit).unwrap_or(NOWHERE)),
         );
         let has_room = !interfaces.contains(&NOWHERE);
         if self.clients.has_gateways() {
@@ -320,12 +321,12 @@ impl Correlator {
                     }
                 }
             } else {
-                let starts = batch.accepted.iter().map(AcceptedRow::start);
+                let starts = batch.accepted.starts();
                 self.identities.add_accepted(identities, times.earliest_start, times.latest_start, starts);
             }
             if !has_room {
                 let before = batch.accepted.len();
-                batch.accepted.retain(|row| interfaces[row.interface().0 as usize] != NOWHERE);
+                batch.accepted.retain(|local| interfaces[local.0 as usize] != NOWHERE);
                 self.totals.lost.accepted += (before - batch.accepted.len()) as u64;
             }
             self.waiting.add(&mut batch.accepted, times, interfaces, self.retired_before.is_some());
@@ -336,7 +337,10 @@ impl Correlator {
             }
             match interfaces[row.interface.0 as usize] {
                 NOWHERE => self.totals.lost.accepted += 1,
-                interface => self.waiting.add_row(WideRow { interface, ..row }),
+                interface => {
+                    let name = self.interfaces.name_hash(interface);
+                    self.waiting.add_row(WideRow { interface, ..row }, name);
+                }
             }
         }
     }
@@ -440,7 +444,7 @@ impl Correlator {
         let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
         for partition in 0..PARTITIONS {
             let Self { clients, onsets, interfaces, waiting, .. } = self;
-            let (mut rejects, over) = spilled.join(partition, until, waiting, &mut |row| {
+            let (mut rejects, over) = spilled.join(partition, until, (waiting, interfaces), &mut |row| {
                 clients.probe_row(row);
                 onsets.probe_row(row, interfaces);
             });

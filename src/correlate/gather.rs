@@ -12,10 +12,12 @@ use super::accepted::{AcceptedRow, WideRow};
 use super::conversation::RejectedRecord;
 use super::coverage::Coverage;
 use super::familiar::Familiar;
-use super::hash::{Identity, addresses, addresses_v4};
+use super::hash::{Identity, addresses, addresses_v4, name_hash};
 use super::interface::{Interface, InterfaceIndex, OwnAddress};
 use super::reject::RejectedRow;
+use super::rows::Rows;
 use super::selection::Selection;
+use super::spare::Reusable;
 use super::waiting::RowTimes;
 use super::{Span, Timestamp};
 use crate::net::{FiveTuple, TcpFlags};
@@ -97,7 +99,9 @@ pub struct Batch {
     /// Top-level keys of JSON documents that are no flow logs.
     pub foreign: Vec<&'static str>,
     pub(super) interfaces: Vec<Interface>,
-    pub(super) accepted: Vec<AcceptedRow>,
+    /// Hashes of their names.
+    pub(super) name_hashes: Vec<u64>,
+    pub(super) accepted: Rows,
     pub(super) accepted_identities: Vec<u64>,
     pub(super) wide: Vec<(WideRow, u64)>,
     pub(super) rejected: Vec<RejectedRow>,
@@ -155,6 +159,7 @@ impl Batch {
         missing.clear();
         foreign.clear();
         interfaces.clear();
+        self.name_hashes.clear();
         accepted.clear();
         accepted_identities.clear();
         self.wide.clear();
@@ -175,7 +180,6 @@ pub struct Gatherer<'a> {
     match_window_seconds: i64,
     batch: Batch,
     by_name: HashMap<Box<[u8]>, InterfaceIndex>,
-    name_hashes: Vec<u64>,
     last: Option<InterfaceIndex>,
     hasher: FixedState,
     familiar: Familiar,
@@ -196,7 +200,6 @@ impl<'a> Gatherer<'a> {
             match_window_seconds,
             batch: Batch::default(),
             by_name: HashMap::new(),
-            name_hashes: Vec::new(),
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
             familiar: Familiar::default(),
@@ -239,7 +242,6 @@ impl<'a> Gatherer<'a> {
         self.batch.row_times = row_times;
         let rows = self.batch.accepted.len();
         self.by_name.clear();
-        self.name_hashes.clear();
         self.familiar.begin();
         self.last = None;
         let full = std::mem::replace(&mut self.batch, empty);
@@ -282,9 +284,7 @@ impl<'a> Gatherer<'a> {
     /// Numbers an interface that this batch has not met before.
     fn introduce(&mut self, interface: Interface) -> InterfaceIndex {
         let index = InterfaceIndex(u32::try_from(self.batch.interfaces.len()).unwrap_or(u32::MAX));
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(&interface.interface_id);
-        self.name_hashes.push(hasher.finish());
+        self.batch.name_hashes.push(name_hash(&interface.interface_id));
         self.by_name.insert(interface.interface_id.clone(), index);
         self.batch.interfaces.push(interface);
         index
@@ -409,7 +409,7 @@ impl<'a> Gatherer<'a> {
     #[cold]
     #[inline(never)]
     fn last_may_be_request(&mut self, srcaddr: u32, dstaddr: u32, identity: u64) {
-        let Some(row) = self.batch.accepted.last().map(AcceptedRow::widen) else { return };
+        let Some(row) = self.batch.accepted.last().map(|row| row.widen()) else { return };
         let (srcaddr, dstaddr) = (Ipv4Addr::from(srcaddr).into(), Ipv4Addr::from(dstaddr).into());
         let flow = FiveTuple { srcaddr, dstaddr, ..row.packet };
         self.request(&row, flow, identity);
@@ -426,7 +426,7 @@ impl<'a> Gatherer<'a> {
             return false;
         }
         let Some((interface, name)) = self.familiar.find(record) else { return false };
-        let Some(row) = AcceptedRow::of_plain(record, interface) else { return false };
+        let Some(row) = AcceptedRow::of_plain(record, interface, name) else { return false };
         let ((srcaddr, dstaddr), (source, destination)) = (record.addresses(), record.packet_addresses());
         let identity = Identity {
             name,
@@ -464,13 +464,14 @@ impl<'a> Gatherer<'a> {
         self.flow_record(&record.widen());
         if let Some(index) = self.last {
             let at = index.0 as usize;
-            self.familiar.learn(record, index, self.name_hashes[at], &self.batch.interfaces[at]);
+            self.familiar.learn(record, index, self.batch.name_hashes[at], &self.batch.interfaces[at]);
         }
     }
 
     #[inline]
     fn accepted(&mut self, row: WideRow, identity: u64) {
-        if let Some(compact) = row.compact() {
+        let name = self.batch.name_hashes[row.interface.0 as usize];
+        if let Some(compact) = row.compact(name) {
             let times = RowTimes::of(&compact);
             self.others = Some(self.others.map_or(times, |others| others.and(times)));
             self.batch.accepted.push(compact);
@@ -520,7 +521,7 @@ impl<'a> Gatherer<'a> {
         span: Span,
     ) -> u64 {
         let identity = Identity {
-            name: self.name_hashes[interface.0 as usize],
+            name: self.batch.name_hashes[interface.0 as usize],
             addresses: addresses(flow.srcaddr, flow.dstaddr),
             packet_addresses: addresses(packet.srcaddr, packet.dstaddr),
             srcport: flow.srcport,
@@ -538,7 +539,7 @@ impl<'a> Gatherer<'a> {
     /// The same for a record without a flow.
     fn status_identity(&self, interface: Option<InterfaceIndex>, skip_data: bool, span: Span) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(interface.map_or(0, |index| self.name_hashes[index.0 as usize]));
+        hasher.write_u64(interface.map_or(0, |index| self.batch.name_hashes[index.0 as usize]));
         hasher.write_u64(1 << 16 | u64::from(skip_data));
         hasher.write_i64(span.start.0 << 32 ^ span.end.0);
         hasher.finish()

@@ -21,6 +21,51 @@ pub(super) fn conversation_hash(tuple: &FiveTuple) -> u64 {
     hash_ends_v4(end(tuple.srcaddr, tuple.srcport), end(tuple.dstaddr, tuple.dstport), tuple.protocol)
 }
 
+/// A number that both directions of a conversation share, as far as addresses and ports go: few conversations have the
+/// same.
+pub(super) fn conversation_tag(tuple: &FiveTuple) -> u32 {
+    if let (IpAddr::V4(srcaddr), IpAddr::V4(dstaddr)) = (tuple.srcaddr, tuple.dstaddr) {
+        return conversation_tag_v4((srcaddr.to_bits(), tuple.srcport), (dstaddr.to_bits(), tuple.dstport));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+    let tag = conversation_hash(tuple) as u32;
+    tag
+}
+
+/// The same of two IPv4 ends: a sum of one number for each, so that with one end and the other one's port it tells the
+/// other address.
+#[inline]
+pub(super) fn conversation_tag_v4(a: (u32, u16), b: (u32, u16)) -> u32 {
+    end_tag(a).wrapping_add(end_tag(b))
+}
+
+/// The address at the other end of a conversation with this tag.
+#[inline]
+pub(super) fn other_address(tag: u32, end: (u32, u16), other_port: u16) -> u32 {
+    // What a port adds to an address, it takes away again.
+    end_tag((tag.wrapping_sub(end_tag(end)), other_port))
+}
+
+#[inline]
+fn end_tag((address, port): (u32, u16)) -> u32 {
+    address ^ u32::from(port).wrapping_mul(0x9e37_79b1)
+}
+
+/// What replies come from, in 16 bits: the interface, by the hash of its name, and the source port of a protocol.
+#[inline]
+pub(super) fn origin(name: u64, srcport: u16, protocol: Protocol) -> u16 {
+    let service = (u64::from(srcport) << 8 | u64::from(protocol.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((name ^ service) >> 48) as u16
+}
+
+/// The hash of an interface's or another thing's name.
+#[inline]
+pub(super) fn name_hash(name: &[u8]) -> u64 {
+    let mut hasher = FixedState::with_seed(5).build_hasher();
+    hasher.write(name);
+    hasher.finish()
+}
+
 /// The partition of rows outside memory, by bits of the hash that neither the table nor its filter goes by.
 #[inline]
 pub(super) fn partition_of(hash: u64) -> usize {

@@ -72,7 +72,7 @@ pub(super) struct Identities {
     /// Copies among the records counted.
     copies: u64,
     counter: DistinctCounter,
-    spare: Spare<u64>,
+    spare: Spare<Vec<u64>>,
     stored: Option<Stored>,
     /// Records that nothing is known of any more but that they were: copies among them were not found.
     unchecked: u64,

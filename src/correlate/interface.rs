@@ -160,6 +160,8 @@ pub(super) struct InterfaceTable {
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
+    /// The hash of its name.
+    name: u64,
     subnet_id: Option<NameIndex>,
     vpc_id: Option<NameIndex>,
     v4: Common<Ipv4Addr>,
@@ -169,13 +171,14 @@ impl InterfaceTable {
     /// The index of an interface, after taking in what a batch says about it. Of contradicting places the first in
     /// alphabetical order is kept, so that the order of batches does not matter. `None` when it is new and the table
     /// takes `limit` bytes already.
-    pub(super) fn merge(&mut self, seen: &Interface, limit: usize) -> Option<InterfaceIndex> {
-        let index = match self.ids.find(&seen.interface_id) {
+    /// `name` is the hash of its name.
+    pub(super) fn merge(&mut self, seen: &Interface, name: u64, limit: usize) -> Option<InterfaceIndex> {
+        let index = match self.ids.find_hashed(&seen.interface_id, name) {
             Some(index) => index,
             None if self.bytes() > limit => return None,
             None => {
                 let index = self.ids.add(&seen.interface_id)?;
-                self.interfaces.push(Known { subnet_id: None, vpc_id: None, v4: Common::Unseen });
+                self.interfaces.push(Known { name, subnet_id: None, vpc_id: None, v4: Common::Unseen });
                 index
             }
         };
@@ -205,6 +208,11 @@ impl InterfaceTable {
     /// What the log calls an interface.
     pub(super) fn name(&self, index: InterfaceIndex) -> &[u8] {
         self.ids.get(NameIndex(index.0))
+    }
+
+    /// The hash of that.
+    pub(super) fn name_hash(&self, index: InterfaceIndex) -> u64 {
+        self.interfaces[index.0 as usize].name
     }
 
     /// All interfaces by name, and for each number so far its new one: the order of input leaves no trace.
@@ -273,6 +281,7 @@ impl fmt::Debug for Interfaces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::correlate::hash::name_hash;
     use crate::net::Protocol;
 
     fn flow(srcaddr: &str, dstaddr: &str) -> FiveTuple {
@@ -328,9 +337,12 @@ mod tests {
             seen("eni-a", None, v6, Some(Direction::Egress)),
             seen("eni-b", Some("subnet-1"), flow("9.9.9.9", "10.0.0.5"), None),
         ];
+        let merge = |table: &mut InterfaceTable, one: &Interface, limit| {
+            table.merge(one, name_hash(&one.interface_id), limit)
+        };
         let told = |all: &[Interface]| {
             let mut table = InterfaceTable::default();
-            let indexes: Vec<_> = all.iter().filter_map(|one| table.merge(one, usize::MAX)).collect();
+            let indexes: Vec<_> = all.iter().filter_map(|one| merge(&mut table, one, usize::MAX)).collect();
             let (interfaces, renumbered) = table.in_order();
             for (one, index) in all.iter().zip(indexes) {
                 assert_eq!(interfaces.get(renumbered[index.0 as usize]).interface_id, &*one.interface_id);
@@ -342,8 +354,9 @@ mod tests {
         all.reverse();
         assert_eq!(told(&all), first);
         let mut full = InterfaceTable::default();
-        assert!(full.merge(&all[0], 0).is_some() && full.merge(&all[2], 0).is_some(), "known, or the first");
-        assert_eq!(full.merge(&all[1], 0), None);
+        assert!(merge(&mut full, &all[0], 0).is_some(), "the first");
+        assert!(merge(&mut full, &all[2], 0).is_some(), "known");
+        assert_eq!(merge(&mut full, &all[1], 0), None);
     }
 
     #[test]

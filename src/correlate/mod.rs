@@ -27,6 +27,7 @@ mod onset;
 mod overflow;
 mod probe;
 mod reject;
+mod rows;
 mod selection;
 mod settled;
 mod silent;
@@ -37,7 +38,7 @@ mod waiting;
 
 use crate::net::Timestamp;
 
-pub use accepted::{AcceptedRow, WideRow};
+pub use accepted::WideRow;
 pub use clients::{CLIENT_SLACK_SECONDS, Client, RemoteEnd};
 pub use conversation::{Conversation, RejectedRecord, RequestEvidence, UnpairedKind, UnpairedReject};
 pub use correlator::{Correlated, Correlator, LateRecord, Options};

@@ -1,9 +1,8 @@
 //! Many short names in little memory: one after the other, each once, known by their numbers.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+
+use super::hash::name_hash;
 
 /// Stands for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +24,13 @@ impl Names {
 
     #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<NameIndex> {
-        self.table.find(hash(name), |at| self.get(NameIndex(*at)) == name).map(|at| NameIndex(*at))
+        self.find_hashed(name, name_hash(name))
+    }
+
+    /// The same with the name's hash at hand.
+    #[inline]
+    pub(super) fn find_hashed(&self, name: &[u8], hash: u64) -> Option<NameIndex> {
+        self.table.find(hash, |at| self.get(NameIndex(*at)) == name).map(|at| NameIndex(*at))
     }
 
     /// Adds a name that is not there; `None` when there is no number left for it.
@@ -35,7 +40,7 @@ impl Names {
         self.bytes.extend_from_slice(name);
         self.ends.push(end);
         let (bytes, ends) = (&self.bytes, &self.ends);
-        self.table.insert_unique(hash(name), index, |at| hash(nth(bytes, ends, *at)));
+        self.table.insert_unique(name_hash(name), index, |at| name_hash(nth(bytes, ends, *at)));
         Some(NameIndex(index))
     }
 
@@ -58,12 +63,6 @@ fn nth<'a>(bytes: &'a [u8], ends: &[u32], index: u32) -> &'a [u8] {
     let index = index as usize;
     let start = index.checked_sub(1).map_or(0, |before| ends[before]);
     &bytes[start as usize..ends[index] as usize]
-}
-
-fn hash(name: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(5).build_hasher();
-    hasher.write(name);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -10,26 +10,36 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::Span;
 use super::accepted::{AcceptedRow, WideRow};
-use super::interface::{InterfaceIndex, InterfaceTable};
+use super::hash::{name_hash, origin};
+use super::interface::InterfaceTable;
 use super::reject::RejectedRow;
-use crate::net::{Direction, FiveTuple, Protocol, Timestamp};
+use crate::net::{Direction, FiveTuple, Timestamp};
 
 /// Kinds kept. With more than that, as in a scan, nothing is said of any: which ones were kept would depend on the order of
 /// input.
 pub(super) const MOST_KINDS: usize = 262_144;
 
-/// Places for what replies come from; those that share one share its time.
-const ORIGINS: usize = 4096;
+/// Seconds of one slot of time for which is noted what was rejected in it first.
+const SLOT_SECONDS: i64 = 60;
 
-/// No time at all.
-const NEVER: Span = Span { start: Timestamp(i64::MAX), end: Timestamp(i64::MIN) };
+/// As many origins may be noted for nothing.
+const FEWEST_NOTED: usize = 4096;
+
+/// Different [`origin`]s.
+const ORIGINS: usize = 1 << 16;
+
+fn slot_of(time: i64) -> i64 {
+    time.div_euclid(SLOT_SECONDS)
+}
 
 /// When replies of one kind were rejected first, and accepted last before.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
+    origin: u16,
     first_rejected: Timestamp,
     last_accepted: Option<Timestamp>,
 }
@@ -43,19 +53,45 @@ pub struct Onsets {
     pub given_up: bool,
 }
 
+/// Which rows of some time tell something, by their origins.
+pub(super) struct Told {
+    /// A bit for each origin.
+    origins: Box<[u64; ORIGINS / 64]>,
+    /// When replies from there were rejected first: of those kinds the earliest and the latest moment.
+    first_rejected: HashMap<u16, (i64, i64)>,
+    match_window_seconds: i64,
+}
+
+impl Told {
+    /// Whether rows from there can tell something.
+    #[inline]
+    pub(super) fn has(&self, origin: u16) -> bool {
+        self.origins[usize::from(origin) / 64] >> (origin % 64) & 1 != 0
+    }
+
+    /// Whether a row may be a reply of a kind that was rejected for the first time when it ended, or within the match
+    /// window after.
+    pub(super) fn tells(&self, row: &AcceptedRow) -> bool {
+        self.first_rejected.get(&row.origin()).is_some_and(|(earliest, latest)| {
+            let end = row.end();
+            end <= *latest && *earliest <= end.saturating_add(self.match_window_seconds)
+        })
+    }
+}
+
 /// All kinds of which a reply was rejected.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turns {
     match_window_seconds: i64,
     kinds: HashMap<u64, Turn>,
-    /// When records have to end that say something of kinds, by a hash of what the replies come from: most accepted
+    /// Origins of the kinds, by the slot of time in which they were rejected first, or were thought to be: most accepted
     /// records stop here. Kinds that are rejected earlier than was known say nothing of what was forgotten before: that
     /// lies further back than the match window.
-    telling: Vec<Span>,
+    first: BTreeMap<i64, Vec<u16>>,
+    /// Origins noted there.
+    noted: usize,
     /// The latest of the first rejects: what began later tells nothing.
     latest: Option<Timestamp>,
-    /// Hashes of names, by the join's numbers.
-    names: Vec<u64>,
     given_up: bool,
 }
 
@@ -99,33 +135,67 @@ impl Turns {
             return;
         }
         let start = row.record.span.start;
-        let name = self.name(row.interface, interfaces);
-        if self.telling.is_empty() {
-            self.telling = vec![NEVER; ORIGINS];
-        }
-        let origin = place(row.interface, row.packet.srcport, row.packet.protocol);
+        let name = interfaces.name_hash(row.interface);
+        let origin = origin(name, row.packet.srcport, row.packet.protocol);
+        self.latest = self.latest.max(Some(start));
         for direction in [Direction::Ingress, Direction::Egress] {
             let kind = kind(name, &row.packet, direction);
-            let turn = self.kinds.entry(kind).or_insert(Turn { first_rejected: start, last_accepted: None });
-            turn.first_rejected = turn.first_rejected.min(start);
-            turn.last_accepted = turn.last_accepted.filter(|at| *at <= turn.first_rejected);
-            let first = turn.first_rejected;
-            self.latest = self.latest.max(Some(first));
-            let telling = Span { start: first.plus_seconds(-self.match_window_seconds), end: first };
-            self.telling[origin] = self.telling[origin].union(telling);
+            let turn = Turn { origin, first_rejected: start, last_accepted: None };
+            match self.kinds.entry(kind) {
+                Entry::Vacant(place) => {
+                    place.insert(turn);
+                }
+                Entry::Occupied(mut known) if start < known.get().first_rejected => {
+                    let last_accepted = known.get().last_accepted.filter(|at| *at <= start);
+                    known.insert(Turn { last_accepted, ..turn });
+                }
+                Entry::Occupied(_) => continue,
+            }
+            self.note(turn);
         }
         if self.kinds.len() > MOST_KINDS {
             *self = Self { given_up: true, ..Self::default() };
         }
     }
 
-    /// Looks whether an accepted row is a reply of one of these kinds, as far as that takes no time.
-    #[expect(clippy::needless_bitwise_bool, reason = "times come in any order: one branch, not two")]
-    #[inline]
-    pub(super) fn may_know(&self, row: &AcceptedRow, interface: InterfaceIndex) -> bool {
-        let telling = self.telling.get(place(interface, row.srcport(), row.protocol())).unwrap_or(&NEVER);
-        let end = row.end();
-        (telling.start.0 <= end) & (end <= telling.end.0)
+    fn note(&mut self, turn: Turn) {
+        let origins = self.first.entry(slot_of(turn.first_rejected.0)).or_default();
+        // Those of one reject come one after the other.
+        if origins.last() != Some(&turn.origin) {
+            origins.push(turn.origin);
+            self.noted += 1;
+        }
+        // What was thought to be the first reject and is not any more is forgotten in between.
+        if self.noted > 2 * self.kinds.len() + FEWEST_NOTED {
+            (self.first, self.noted) = (BTreeMap::new(), 0);
+            let turns: Vec<Turn> = self.kinds.values().copied().collect();
+            for turn in turns {
+                self.note(turn);
+            }
+        }
+    }
+
+    /// Which of the rows in this time can tell something.
+    pub(super) fn told_of(&self, rows: Span) -> Told {
+        let window = self.match_window_seconds;
+        let mut told = Told {
+            origins: Box::new([0; ORIGINS / 64]),
+            first_rejected: HashMap::new(),
+            match_window_seconds: window,
+        };
+        let (from, until) = (rows.start.0, rows.end.0.saturating_add(window));
+        if from > until {
+            return told;
+        }
+        for (slot, origins) in self.first.range(slot_of(from)..=slot_of(until)) {
+            let (earliest, latest) = (slot * SLOT_SECONDS, slot * SLOT_SECONDS + SLOT_SECONDS - 1);
+            for origin in origins {
+                told.origins[usize::from(*origin) / 64] |= 1 << (origin % 64);
+                let known = told.first_rejected.entry(*origin).or_insert((earliest, latest));
+                known.1 = latest;
+            }
+        }
+        told
     }
 
     /// Looks at one row, its interface by the join's number.
@@ -133,7 +203,7 @@ impl Turns {
         if self.latest.is_none_or(|latest| row.span.end > latest) {
             return;
         }
-        let name = self.name(row.interface, interfaces);
+        let name = interfaces.name_hash(row.interface);
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(turn) = self.kinds.get_mut(&kind(name, &row.packet, direction))
                 && row.span.end <= turn.first_rejected
@@ -143,21 +213,6 @@ impl Turns {
             }
         }
     }
-
-    fn name(&mut self, index: InterfaceIndex, interfaces: &InterfaceTable) -> u64 {
-        let at = index.0 as usize;
-        for next in self.names.len()..=at {
-            let index = InterfaceIndex(u32::try_from(next).unwrap_or(u32::MAX));
-            self.names.push(name_hash(interfaces.name(index)));
-        }
-        self.names[at]
-    }
-}
-
-fn name_hash(interface_id: &[u8]) -> u64 {
-    let mut hasher = FixedState::with_seed(11).build_hasher();
-    hasher.write(interface_id);
-    hasher.finish()
 }
 
 /// What replies that cross the interface in this direction have in common: its own address is their destination on the
@@ -176,11 +231,4 @@ fn kind(name: u64, packet: &FiveTuple, direction: Direction) -> u64 {
         IpAddr::V6(address) => hasher.write_u128(address.to_bits()),
     }
     hasher.finish()
-}
-
-/// The place of what a kind's replies come from, as far as a row says it without its interface's name.
-#[inline]
-fn place(interface: InterfaceIndex, srcport: u16, protocol: Protocol) -> usize {
-    let origin = u64::from(interface.0) << 24 | u64::from(srcport) << 8 | u64::from(protocol.0);
-    (origin.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize & (ORIGINS - 1)
 }

@@ -8,7 +8,7 @@ use hashbrown::{HashSet, HashTable};
 use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
 use super::decide::merge_copies;
-use super::hash::conversation_hash;
+use super::hash::{conversation_hash, conversation_tag};
 use super::interface::{InterfaceIndex, InterfaceTable};
 use super::nearby::Nearby;
 use super::settled::Settled;
@@ -91,7 +91,7 @@ pub(super) struct RejectTable {
     /// Places in `entries`: a list of them grows without being in memory twice.
     table: HashTable<u32>,
     entries: Vec<Entry>,
-    /// One bit for each hash that may be in the table; most accepted records stop here.
+    /// Two bits for each tag that may be in the table; most accepted records stop here.
     filter: Vec<u64>,
     records: usize,
     hits: usize,
@@ -144,14 +144,14 @@ impl RejectTable {
     }
 
     fn insert_entry(&mut self, entry: Entry) {
-        let hash = entry.hash;
+        let tag = conversation_tag(&entry.packet);
         self.requests += usize::from(entry.is_request);
         self.entries.push(entry);
         self.index(self.entries.len() - 1);
         if self.filter.len() * 8 < self.table.len() {
             self.rebuild_filter();
         } else {
-            mark(&mut self.filter, hash);
+            mark(&mut self.filter, tag);
         }
     }
 
@@ -174,9 +174,8 @@ impl RejectTable {
 
     /// Lets one row, its interface by the join's number, probe the table.
     pub(super) fn probe_row(&mut self, row: &WideRow, match_window_seconds: i64) {
-        let hash = conversation_hash(&row.packet);
-        if self.may_contain(hash) {
-            self.hit(hash, row, match_window_seconds);
+        if self.may_contain(conversation_tag(&row.packet)) {
+            self.hit(conversation_hash(&row.packet), row, match_window_seconds);
         }
     }
 
@@ -258,33 +257,36 @@ impl RejectTable {
         other.entries.into_iter().for_each(|entry| self.insert_entry(entry));
     }
 
-    /// Whether a conversation of this hash may be in the table.
+    /// Whether a conversation with this tag may be in the table.
     #[inline]
-    pub(super) fn may_contain(&self, hash: u64) -> bool {
-        let (word, bit) = filter_place(hash, self.filter.len());
-        self.filter.get(word).is_some_and(|bits| bits & bit != 0)
+    pub(super) fn may_contain(&self, tag: u32) -> bool {
+        let (word, bits) = filter_place(tag, self.filter.len());
+        self.filter.get(word).is_some_and(|known| known & bits == bits)
     }
 
-    /// About 32 bits for each flow, so that one in thirty other probes goes on to the table.
+    /// Two bits of about 32 for each flow, so that of some hundred other probes one goes on to the table.
     fn rebuild_filter(&mut self) {
         let words = (self.table.len() / 2).next_power_of_two().max(64);
         self.filter.clear();
         self.filter.resize(words, 0);
         for entry in &self.entries {
-            mark(&mut self.filter, entry.hash);
+            mark(&mut self.filter, conversation_tag(&entry.packet));
         }
     }
 }
 
-fn mark(filter: &mut [u64], hash: u64) {
-    let (word, bit) = filter_place(hash, filter.len());
-    filter[word] |= bit;
+fn mark(filter: &mut [u64], tag: u32) {
+    let (word, bits) = filter_place(tag, filter.len());
+    filter[word] |= bits;
 }
 
+/// The word of a tag, and its two bits in it.
 #[inline]
-fn filter_place(hash: u64, words: usize) -> (usize, u64) {
-    let word = (hash >> 12) as usize & words.wrapping_sub(1);
-    (word, 1 << (hash >> 6 & 63))
+fn filter_place(tag: u32, words: usize) -> (usize, u64) {
+    // The sum of two ends is not mixed yet.
+    let mixed = u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let word = (mixed >> 38) as usize & words.wrapping_sub(1);
+    (word, 1 << (mixed >> 32 & 63) | 1 << (mixed >> 26 & 63))
 }
 
 impl Entry {

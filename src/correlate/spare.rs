@@ -4,34 +4,65 @@
 /// The most lists kept.
 const MOST: usize = 64;
 
+/// A list whose memory can be used again.
+pub(super) trait Reusable {
+    /// What one of its elements takes.
+    const ELEMENT_BYTES: usize;
+
+    /// An empty list with room for so many elements.
+    fn with_room_for(elements: usize) -> Self;
+
+    /// Elements there is room for.
+    fn capacity(&self) -> usize;
+
+    /// Forgets the elements.
+    fn clear(&mut self);
+}
+
+impl<T> Reusable for Vec<T> {
+    const ELEMENT_BYTES: usize = size_of::<T>();
+
+    fn with_room_for(elements: usize) -> Self {
+        Self::with_capacity(elements)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity()
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
 /// Lists without content, and a bound on what they take.
 #[derive(Debug)]
-pub(super) struct Spare<T> {
-    lists: Vec<Vec<T>>,
+pub(super) struct Spare<L> {
+    lists: Vec<L>,
     bytes: usize,
     limit: usize,
 }
 
-impl<T> Spare<T> {
+impl<L: Reusable> Spare<L> {
     /// None yet; they may take `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self { lists: Vec::new(), bytes: 0, limit }
     }
 
     /// An empty list that is to become about as long as `like`.
-    pub(super) fn list(&mut self, like: usize) -> Vec<T> {
+    pub(super) fn list(&mut self, like: usize) -> L {
         match self.lists.pop() {
             Some(list) => {
-                self.bytes -= list.capacity() * size_of::<T>();
+                self.bytes -= list.capacity() * L::ELEMENT_BYTES;
                 list
             }
-            None => Vec::with_capacity(like + like / 8),
+            None => L::with_room_for(like + like / 8),
         }
     }
 
     /// Keeps the memory of a list that is done with.
-    pub(super) fn keep(&mut self, mut list: Vec<T>) {
-        let bytes = list.capacity() * size_of::<T>();
+    pub(super) fn keep(&mut self, mut list: L) {
+        let bytes = list.capacity() * L::ELEMENT_BYTES;
         if self.lists.len() < MOST && self.bytes + bytes <= self.limit {
             list.clear();
             self.bytes += bytes;

@@ -7,6 +7,7 @@ use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
 use super::encoding::{Encoded, put_rejected, put_row};
 use super::hash::{conversation_hash, partition_of};
+use super::interface::InterfaceTable;
 use super::overflow::{Partitioned, Quota};
 use super::reject::{RejectTable, RejectedRow};
 use super::waiting::Waiting;
@@ -83,13 +84,7 @@ impl Spilled {
     /// Takes all there is.
     pub(super) fn take(&mut self, waiting: &mut Waiting, rejects: &mut RejectTable) {
         for run in waiting.take_all() {
-            for row in &run.rows {
-                let mut row = row.widen();
-                if let Some(interfaces) = &run.interfaces {
-                    row.interface = interfaces[row.interface.0 as usize];
-                }
-                self.row(&row);
-            }
+            run.rows.iter().for_each(|row| self.row(&run.widen(&row)));
             run.wide.iter().for_each(|row| self.row(row));
             waiting.reuse(run);
         }
@@ -144,7 +139,7 @@ impl Spilled {
         &mut self,
         partition: usize,
         until: Until,
-        waiting: &mut Waiting,
+        (waiting, interfaces): (&mut Waiting, &InterfaceTable),
         forgotten: &mut dyn FnMut(&WideRow),
     ) -> (RejectTable, Option<Timestamp>) {
         let window = until.match_window_seconds;
@@ -172,7 +167,7 @@ impl Spilled {
             while let Some(row) = rows.row() {
                 if kept_from.is_some_and(|from| row.span.end >= from) {
                     first_kept = first_kept.min(Some(row.span.start));
-                    waiting.add_row(row);
+                    waiting.add_row(row, interfaces.name_hash(row.interface));
                     continue;
                 }
                 forgotten(&row);

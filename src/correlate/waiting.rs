@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::accepted::{AcceptedRow, WideRow};
 use super::interface::InterfaceIndex;
-use super::spare::Spare;
+use super::rows::Rows;
+use super::spare::{Reusable, Spare};
+use super::{Span, Timestamp};
 
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
@@ -57,7 +59,7 @@ impl RowTimes {
 /// Rows that are forgotten together.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    pub(super) rows: Vec<AcceptedRow>,
+    pub(super) rows: Rows,
     pub(super) wide: Vec<WideRow>,
     /// The interfaces of `rows` by the numbers in them; `None` when those are the join's own.
     pub(super) interfaces: Option<Box<[InterfaceIndex]>>,
@@ -81,6 +83,12 @@ impl Run {
         WideRow { interface: self.interface(row), ..row.widen() }
     }
 
+    /// When its rows were: from the earliest `start` to the latest `end`.
+    pub(super) fn span(&self) -> Span {
+        let start = Timestamp(self.earliest_start.unwrap_or(i64::MAX));
+        Span { start, end: Timestamp(self.latest_end) }
+    }
+
     fn note(&mut self, start: i64, end: i64) {
         self.latest_end = self.earliest_start.map_or(end, |_| self.latest_end.max(end));
         self.earliest_start = Some(self.earliest_start.map_or(start, |known| known.min(start)));
@@ -96,7 +104,7 @@ pub(super) struct Waiting {
     rows: usize,
     wide: usize,
     interfaces: usize,
-    spare: Spare<AcceptedRow>,
+    spare: Spare<Rows>,
 }
 
 impl Waiting {
@@ -116,7 +124,7 @@ impl Waiting {
     /// `forgets` says that rows will be forgotten as time goes by.
     pub(super) fn add(
         &mut self,
-        rows: &mut Vec<AcceptedRow>,
+        rows: &mut Rows,
         times: RowTimes,
         interfaces: &[InterfaceIndex],
         forgets: bool,
@@ -140,9 +148,9 @@ impl Waiting {
         });
     }
 
-    fn add_singly(&mut self, rows: &[AcceptedRow], interfaces: &[InterfaceIndex]) {
+    fn add_singly(&mut self, rows: &Rows, interfaces: &[InterfaceIndex]) {
         let mut current: Option<(i64, Run)> = None;
-        for row in rows {
+        for row in rows.iter() {
             let at = row.end().div_euclid(BUCKET_SECONDS);
             if current.as_ref().is_none_or(|(bucket, _)| *bucket != at) {
                 self.buckets.extend(current.take());
@@ -162,11 +170,11 @@ impl Waiting {
         self.buckets.extend(current);
     }
 
-    /// Takes one row, its interface by the join's number.
-    pub(super) fn add_row(&mut self, row: WideRow) {
+    /// Takes one row, its interface by the join's number; `name` is the hash of that interface's.
+    pub(super) fn add_row(&mut self, row: WideRow, name: u64) {
         let bucket = self.buckets.entry(row.span.end.0.div_euclid(BUCKET_SECONDS)).or_default();
         bucket.note(row.span.start.0, row.span.end.0);
-        if let Some(row) = row.compact() {
+        if let Some(row) = row.compact(name) {
             bucket.rows.push(row);
             self.rows += 1;
         } else {
@@ -230,14 +238,13 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::correlate::Span;
-    use crate::net::{FiveTuple, Protocol, Timestamp};
+    use crate::net::{FiveTuple, Protocol};
 
-    fn times_of(rows: &[AcceptedRow]) -> RowTimes {
-        rows.iter().map(RowTimes::of).fold(RowTimes::NONE, RowTimes::and)
+    fn times_of(rows: &Rows) -> RowTimes {
+        rows.iter().map(|row| RowTimes::of(&row)).fold(RowTimes::NONE, RowTimes::and)
     }
 
-    fn rows(times: &[(i64, i64)]) -> Vec<AcceptedRow> {
+    fn rows(times: &[(i64, i64)]) -> Rows {
         let row = |&(start, end): &(i64, i64)| {
             let address = |text: &str| text.parse().expect("address");
             let packet = FiveTuple {
@@ -257,10 +264,12 @@ mod tests {
                 flow_direction: None,
                 context: false,
             }
-            .compact()
+            .compact(7)
             .expect("small")
         };
-        times.iter().map(row).collect()
+        let mut rows = Rows::default();
+        times.iter().map(row).for_each(|row| rows.push(row));
+        rows
     }
 
     #[test]
@@ -272,16 +281,16 @@ mod tests {
         let done = waiting.take_before(1000);
         assert_eq!(done.iter().map(|run| run.rows.len()).sum::<usize>(), 2);
         assert_eq!(waiting.earliest_start(), Some(90_000));
-        assert_eq!(done[0].rows[0].interface(), InterfaceIndex(7));
+        assert_eq!(done[0].rows.at(0).interface(), InterfaceIndex(7));
     }
 
     #[test]
     fn a_run_waits_for_its_last_row_and_its_memory_comes_back() {
         let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 900)]);
-        let (at, times) = (all.as_ptr(), times_of(&all));
+        let (at, times) = (all.heads().as_ptr(), times_of(&all));
         waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
-        assert!(all.is_empty() && waiting.take_before(900).is_empty());
+        assert!(all.len() == 0 && waiting.take_before(900).is_empty());
         let used = waiting.bytes();
         for run in waiting.take_before(901) {
             waiting.reuse(run);
@@ -289,6 +298,6 @@ mod tests {
         assert!(waiting.bytes() < used);
         let mut next = rows(&[(0, 60), (10, 900)]);
         waiting.add(&mut next, times, &[InterfaceIndex(7)], true);
-        assert_eq!(next.as_ptr(), at);
+        assert_eq!(next.heads().as_ptr(), at);
     }
 }
