@@ -24,6 +24,7 @@
 //! | [`report`] | one writer per output format over its own view types | `net` |
 //! | [`survey`] | what a stretch of time came to: sums that are kept, put together, compared and made into a report | the stages' results |
 //! | [`pipeline`] | composes the reading stages on all cores | the stages |
+//! | [`memory`] | what becomes of freed memory | nothing |
 //! | [`config`], [`cli`] | arguments → validated configuration | each stage's options |
 //! | [`commands`] | one file a command | all but `cli` |
 //!
@@ -36,6 +37,7 @@ pub mod commands;
 pub mod config;
 pub mod correlate;
 pub mod decode;
+pub mod memory;
 pub mod nacl;
 pub mod net;
 pub mod network;

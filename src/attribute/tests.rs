@@ -70,7 +70,7 @@ fn read(lines: &str) -> Correlated {
     let mut correlator =
         Correlator::new(Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX });
     correlator.absorb(&mut batch).expect("the only batch");
-    correlator.finish()
+    correlator.finish(2)
 }
 
 fn said(judged: &Judged<'_>) -> Verdict {

@@ -12,7 +12,7 @@ use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
 use super::onset::{Onsets, Turns};
 use super::overflow::{PARTITIONS, Quota};
-use super::probe::Askers;
+use super::probe::{Askers, Found};
 use super::reject::{RejectTable, RejectedRow};
 use super::settled::Settled;
 use super::silent::SilentRequest;
@@ -442,11 +442,13 @@ impl Correlator {
         let Some(mut spilled) = self.spilled.take() else { return };
         let window = self.options.match_window_seconds;
         let until = Until { earliest, match_window_seconds: window, limit: self.bounds.part };
+        let mut accepted = Vec::new();
         for partition in 0..PARTITIONS {
             let Self { clients, onsets, interfaces, waiting, .. } = self;
             let (mut rejects, over) = spilled.join(partition, until, (waiting, interfaces), &mut |row| {
                 clients.probe_row(row);
-                onsets.probe_row(row, interfaces);
+                onsets.probe_row(row, interfaces, &mut accepted);
+                onsets.take_accepted(&mut accepted);
             });
             match over {
                 Some(horizon) => {
@@ -462,17 +464,23 @@ impl Correlator {
     }
 
     fn probe(&mut self, runs: Vec<Run>) {
-        let mut askers = Askers {
+        let (mut askers, waiting) = self.askers();
+        let mut found = Found::default();
+        for run in runs {
+            askers.probe(&run, &mut found);
+            waiting.reuse(run);
+        }
+    }
+
+    fn askers(&mut self) -> (Askers<'_>, &mut Waiting) {
+        let askers = Askers {
             rejects: &mut self.rejects,
             clients: &mut self.clients,
             onsets: &mut self.onsets,
             interfaces: &self.interfaces,
             match_window_seconds: self.options.match_window_seconds,
         };
-        for run in runs {
-            askers.probe(&run);
-            self.waiting.reuse(run);
-        }
+        (askers, &mut self.waiting)
     }
 
     /// Records that count so far: accepted and rejected. Some may turn out to be copies of others.
@@ -503,7 +511,8 @@ impl Correlator {
                 interfaces: &self.interfaces,
                 match_window_seconds: window,
             };
-            self.waiting.runs().for_each(|run| askers.probe(run));
+            let mut found = Found::default();
+            self.waiting.runs().for_each(|run| askers.probe(run, &mut found));
             rejects.settle_all(window, &self.interfaces, &mut settled);
         }
         let totals = Totals { unchecked: self.identities.unchecked(), ..self.totals.clone() };
@@ -511,9 +520,9 @@ impl Correlator {
         correlated(settled, self.interfaces.clone(), totals, counted, (clients, onsets, None))
     }
 
-    /// Joins what is left and hands everything over.
+    /// Joins what is left, on so many threads, and hands everything over.
     #[must_use]
-    pub fn finish(mut self) -> Correlated {
+    pub fn finish(mut self, threads: usize) -> Correlated {
         if self.spilled.is_some() {
             self.join_spilled(None);
         }
@@ -525,7 +534,7 @@ impl Correlator {
                 (identities.counted(), identities.unchecked())
             });
             let rest = self.waiting.take_all();
-            self.probe(rest);
+            self.askers().0.probe_all(rest, threads);
             let window = self.options.match_window_seconds;
             let rejects = std::mem::take(&mut self.rejects);
             rejects.settle_all(window, &self.interfaces, &mut self.settled);

@@ -44,6 +44,13 @@ struct Turn {
     last_accepted: Option<Timestamp>,
 }
 
+/// A reply of a kind that was accepted before one was rejected.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    kind: u64,
+    end: Timestamp,
+}
+
 /// When replies of a kind were accepted last before the first one was rejected, no longer before than the match window.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Onsets {
@@ -198,18 +205,28 @@ impl Turns {
         told
     }
 
-    /// Looks at one row, its interface by the join's number.
-    pub(super) fn probe_row(&mut self, row: &WideRow, interfaces: &InterfaceTable) {
+    /// Finds what one row, its interface by the join's number, tells of which kinds.
+    pub(super) fn probe_row(&self, row: &WideRow, interfaces: &InterfaceTable, found: &mut Vec<Accepted>) {
         if self.latest.is_none_or(|latest| row.span.end > latest) {
             return;
         }
         let name = interfaces.name_hash(row.interface);
         for direction in [Direction::Ingress, Direction::Egress] {
-            if let Some(turn) = self.kinds.get_mut(&kind(name, &row.packet, direction))
+            let kind = kind(name, &row.packet, direction);
+            if let Some(turn) = self.kinds.get(&kind)
                 && row.span.end <= turn.first_rejected
                 && turn.first_rejected.seconds_since(row.span.end) <= self.match_window_seconds
             {
-                turn.last_accepted = turn.last_accepted.max(Some(row.span.end));
+                found.push(Accepted { kind, end: row.span.end });
+            }
+        }
+    }
+
+    /// Takes note of what was found, and leaves an empty list.
+    pub(super) fn take_accepted(&mut self, found: &mut Vec<Accepted>) {
+        for Accepted { kind, end } in found.drain(..) {
+            if let Some(turn) = self.kinds.get_mut(&kind) {
+                turn.last_accepted = turn.last_accepted.max(Some(end));
             }
         }
     }

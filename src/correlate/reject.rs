@@ -3,6 +3,8 @@
 //! Requests that were accepted on their way out stand in the same table: whatever belongs to their conversation finds
 //! them there. What becomes of them is decided in `silent`.
 
+use std::sync::OnceLock;
+
 use hashbrown::{HashSet, HashTable};
 
 use super::accepted::WideRow;
@@ -43,7 +45,7 @@ pub(super) struct Entry {
     /// Latest `end` of a rejected record.
     last_end: Timestamp,
     /// When the rejected records were; made when it is first asked for.
-    times: Option<Nearby>,
+    times: OnceLock<Nearby>,
     pub(super) hits: Vec<Hit>,
 }
 
@@ -60,6 +62,13 @@ pub(super) struct Stored {
 pub(super) struct Hit {
     pub(super) row: WideRow,
     pub(super) relation: Relation,
+}
+
+/// A hit, and the place of the flow whose it is.
+#[derive(Debug)]
+pub(super) struct FlowHit {
+    entry: u32,
+    hit: Hit,
 }
 
 impl Hit {
@@ -125,7 +134,7 @@ impl RejectTable {
         if let Some(at) = found {
             let entry = &mut self.entries[*at as usize];
             entry.last_end = entry.last_end.max(end);
-            entry.times = None;
+            entry.times = OnceLock::new();
             entry.more.push(stored);
             return;
         }
@@ -138,7 +147,7 @@ impl RejectTable {
             first: stored,
             more: Vec::new(),
             last_end: end,
-            times: None,
+            times: OnceLock::new(),
             hits: Vec::new(),
         });
     }
@@ -172,26 +181,29 @@ impl RejectTable {
         entries + places + self.filter.capacity() * size_of::<u64>() + lists + lists / 2
     }
 
-    /// Lets one row, its interface by the join's number, probe the table.
-    pub(super) fn probe_row(&mut self, row: &WideRow, match_window_seconds: i64) {
-        if self.may_contain(conversation_tag(&row.packet)) {
-            self.hit(conversation_hash(&row.packet), row, match_window_seconds);
+    /// Finds the flows that one row, its interface by the join's number, is near to.
+    pub(super) fn probe_row(&self, row: &WideRow, match_window_seconds: i64, found: &mut Vec<FlowHit>) {
+        if !self.may_contain(conversation_tag(&row.packet)) {
+            return;
         }
-    }
-
-    fn hit(&mut self, hash: u64, row: &WideRow, match_window_seconds: i64) {
-        for at in self.table.iter_hash(hash) {
-            let entry = &mut self.entries[*at as usize];
+        for at in self.table.iter_hash(conversation_hash(&row.packet)) {
+            let entry = &self.entries[*at as usize];
             let relation =
                 if entry.is_request { entry.relation_to_request(row) } else { entry.relation(row) };
             let Some(relation) = relation else { continue };
             let rejected = std::iter::once(&entry.first).chain(&entry.more);
-            let times =
-                entry.times.get_or_insert_with(|| Nearby::new(rejected.map(|stored| stored.record.span)));
+            let times = entry.times.get_or_init(|| Nearby::new(rejected.map(|stored| stored.record.span)));
             if times.any_within(row.span, match_window_seconds) {
-                entry.hits.push(Hit { row: *row, relation });
-                self.hits += 1;
+                found.push(FlowHit { entry: *at, hit: Hit { row: *row, relation } });
             }
+        }
+    }
+
+    /// Takes note of what was found since the last change of the table, and leaves an empty list.
+    pub(super) fn take_hits(&mut self, found: &mut Vec<FlowHit>) {
+        self.hits += found.len();
+        for FlowHit { entry, hit } in found.drain(..) {
+            self.entries[entry as usize].hits.push(hit);
         }
     }
 

@@ -146,7 +146,7 @@ impl Spilled {
         // Their flows may be fewer; a table that grows moves everything again and again.
         let room = usize::try_from(self.rejects.rows(partition)).unwrap_or(usize::MAX);
         let mut table = RejectTable::with_room_for(room.min(until.limit / RejectTable::BYTES_A_FLOW));
-        let mut space = Vec::new();
+        let (mut space, mut hits) = (Vec::new(), Vec::new());
         let (lost, quota) = (&mut self.lost, &self.quota);
         let unread = self.rejects.blocks(partition, &mut space, |block| {
             let mut rows = Encoded(block);
@@ -175,7 +175,8 @@ impl Spilled {
                     quota.refuse(&ONE_PART);
                     lost.accepted += 1;
                 } else {
-                    table.probe_row(&row, window);
+                    table.probe_row(&row, window, &mut hits);
+                    table.take_hits(&mut hits);
                 }
             }
         });

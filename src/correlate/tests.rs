@@ -125,7 +125,7 @@ fn join(
         }
         correlator.absorb(&mut gatherer.take())?;
     }
-    Ok(correlator.finish())
+    Ok(correlator.finish(2))
 }
 
 fn join_all(records: &[Rec]) -> Correlated {
@@ -544,8 +544,8 @@ proptest! {
             prop_assert_eq!(format!("{:?}", asked.so_far()), format!("{here:?}"));
         }
         let last = format!("{:?}", asked.so_far());
-        prop_assert_eq!(&last, &format!("{:?}", asked.finish()));
-        prop_assert_eq!(&last, &format!("{:?}", left_alone.finish()));
+        prop_assert_eq!(&last, &format!("{:?}", asked.finish(1)));
+        prop_assert_eq!(&last, &format!("{:?}", left_alone.finish(3)));
     }
 
     #[test]
@@ -669,7 +669,7 @@ fn one_packet_level_address_alone_does_not_break_the_pair() {
     let mut correlator =
         Correlator::new(Options { match_window_seconds: WINDOW, memory_limit_bytes: usize::MAX });
     correlator.absorb(&mut gatherer.take()).expect("first batch");
-    assert_eq!(correlator.finish().conversations.len(), 1);
+    assert_eq!(correlator.finish(2).conversations.len(), 1);
 }
 
 #[test]
@@ -685,7 +685,7 @@ fn idle_intervals_without_times_or_interfaces_are_no_copies() {
     let mut correlator =
         Correlator::new(Options { match_window_seconds: WINDOW, memory_limit_bytes: usize::MAX });
     correlator.absorb(&mut gatherer.take()).expect("first batch");
-    let correlated = correlator.finish();
+    let correlated = correlator.finish(2);
     assert_eq!((correlated.no_data, correlated.duplicates), (6, 0));
 }
 
@@ -705,7 +705,7 @@ fn a_filter_by_subnet_does_not_depend_on_the_records_around() {
         }
         gatherer.record(&plain.record());
         correlator.absorb(&mut gatherer.take()).expect("a batch");
-        let correlated = correlator.finish();
+        let correlated = correlator.finish(2);
         assert_eq!((correlated.accepted, correlated.counts.filtered), (1, 1));
     }
 }
@@ -753,5 +753,5 @@ fn a_quiet_year_takes_little_memory() {
     correlator.absorb(&mut gatherer.take()).expect("nothing is forgotten");
     gatherer.record(&Rec::accept(request, 0, 1).record());
     correlator.absorb(&mut gatherer.take()).expect("nothing is forgotten");
-    assert_eq!(correlator.finish().dropped_accepted, 0, "the limit was reached");
+    assert_eq!(correlator.finish(2).dropped_accepted, 0, "the limit was reached");
 }

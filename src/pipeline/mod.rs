@@ -147,7 +147,7 @@ fn read_once(
         let _closing = gate.closing();
         join.all(&plan, observer)
     })?;
-    Ok(join.finish())
+    Ok(join.finish(options.threads))
 }
 
 /// The objects, and how they come to be read.
@@ -348,10 +348,10 @@ impl<'a> Join<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Reading {
+    fn finish(self, threads: usize) -> Reading {
         let partial = self.reading;
         Reading {
-            correlated: self.correlator.finish(),
+            correlated: self.correlator.finish(threads),
             objects: partial.objects,
             bytes_read: partial.bytes_read,
             bytes_decoded: partial.bytes_decoded,

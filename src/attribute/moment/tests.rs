@@ -130,7 +130,7 @@ fn correlated(start: i64, seconds: i64) -> Correlated {
     let mut correlator =
         Correlator::new(Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX });
     correlator.absorb(&mut gatherer.take()).expect("the only batch");
-    correlator.finish()
+    correlator.finish(2)
 }
 
 /// Judges one rejected record, with a state before everything if `with_first`, and looks at the verdict.

@@ -27,7 +27,7 @@ fn join_at_a_gateway(records: &[Rec]) -> Correlated {
         gatherer.record(&record.record());
     }
     correlator.absorb(&mut gatherer.take()).expect("nothing is forgotten");
-    correlator.finish()
+    correlator.finish(2)
 }
 
 /// The gateway's reply that was rejected, and that many clients who talked to where it came from.

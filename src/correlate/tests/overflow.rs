@@ -40,7 +40,7 @@ fn join_within(
             assert!(so_far.conversations.iter().all(|one| !one.rejected.is_empty()));
         }
     }
-    correlator.finish()
+    correlator.finish(2)
 }
 
 fn a_bound() -> impl Strategy<Value = Bounds> {
@@ -141,7 +141,7 @@ fn memory_that_is_full_empties_itself_and_nothing_is_lost() {
         most = most.max(correlator.bytes());
     }
     assert!(most < 900_000, "{most}");
-    let correlated = correlator.finish();
+    let correlated = correlator.finish(2);
     assert_eq!((correlated.accepted, correlated.rejected), (20_000, 20_000));
     assert_eq!((correlated.dropped_accepted, correlated.dropped_rejected), (0, 0));
     assert_eq!(correlated.unpaired.all().iter().map(|one| one.rejected.len()).sum::<usize>(), 20_000);

@@ -195,7 +195,7 @@ fn of_too_many_silent_requests_the_same_ones_stay_in_any_order() {
             gatherer.record(&record.record());
         }
         correlator.absorb(&mut gatherer.take()).expect("first batch");
-        correlator.finish()
+        correlator.finish(2)
     };
     let mut records: Vec<_> =
         (0..1000).map(|port| syn(tcp("10.0.0.1", 1024 + port, "192.0.2.9", 443), 0)).collect();
