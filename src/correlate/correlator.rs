@@ -1,13 +1,13 @@
 //! Takes batches in a fixed order, joins their rows, and bounds what has to wait.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::accepted::WideRow;
 use super::clients::{Client, Clients};
 use super::conversation::Conversation;
 use super::coverage::Coverage;
-use super::gather::{Batch, Counts};
+use super::gather::{Batch, Counts, News, Numbering};
 use super::identities::{Class, Identities, PerClass};
 use super::interface::{InterfaceIndex, InterfaceTable, Interfaces};
 use super::onset::{Onsets, Turns};
@@ -105,8 +105,8 @@ pub struct Correlator {
     bounds: Bounds,
     quota: Arc<Quota>,
     interfaces: InterfaceTable,
-    /// The join's numbers of a batch's interfaces, while it is taken in.
-    numbers: Vec<InterfaceIndex>,
+    /// The join's numbers of interfaces, by the gatherer whose batches have others.
+    numbers: HashMap<u64, Numbers>,
     waiting: Waiting,
     rejects: RejectTable,
     settled: Settled,
@@ -126,6 +126,21 @@ pub struct Correlator {
     /// The moment last given to [`Self::retire`].
     retired_before: Option<Timestamp>,
     totals: Totals,
+}
+
+/// The join's numbers of a gatherer's interfaces, by its own.
+#[derive(Debug)]
+struct Numbers {
+    beginning: u32,
+    of: Arc<[InterfaceIndex]>,
+    /// Whether all of them have one.
+    has_room: bool,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { beginning: 0, of: Arc::default(), has_room: true }
+    }
 }
 
 /// Counts over all batches.
@@ -218,7 +233,7 @@ impl Correlator {
             settled: Settled::new(bounds.conversations, bounds.unpaired, bounds.silent, &quota),
             quota,
             interfaces: InterfaceTable::default(),
-            numbers: Vec::new(),
+            numbers: HashMap::new(),
             waiting: Waiting::new(bounds.spare),
             rejects: RejectTable::default(),
             identities: Identities::new(bounds.spare / 2),
@@ -260,21 +275,11 @@ impl Correlator {
             (Some(a), Some(b)) => Some(a.union(b)),
             (a, b) => a.or(b),
         };
-        let mut interfaces = std::mem::take(&mut self.numbers);
-        interfaces.clear();
-        let limit = self.bounds.interfaces;
-        interfaces.extend(
-            batch
-                .interfaces
-                .iter()
-                .zip(&batch.name_hashes)
-                .map(|(interface, name)| self.interfaces.merge(interface, *name, limit).unwrap_or(NOWHERE)),
-        );
-        let has_room = !interfaces.contains(&NOWHERE);
+        let (interfaces, has_room) = self.numbers_of(batch);
         if self.clients.has_gateways() {
             for row in &batch.rejected {
-                let name = &batch.interfaces[row.interface.0 as usize].interface_id;
-                if self.clients.is_gateway(name) {
+                let interface = interfaces[row.interface.0 as usize];
+                if interface != NOWHERE && self.clients.is_gateway(self.interfaces.name(interface)) {
                     self.clients.rejected(row);
                 }
             }
@@ -305,13 +310,32 @@ impl Correlator {
             self.quota.refuse(&format_args!("more than {} interfaces", self.interfaces.len()));
         }
         self.absorb_status(batch, &interfaces);
-        self.numbers = interfaces;
         batch.clear();
         self.spill_if_full();
         Ok(())
     }
 
-    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &[InterfaceIndex], has_room: bool) {
+    /// The join's numbers of a batch's interfaces, after taking in what it says of them, and whether all have one.
+    fn numbers_of(&mut self, batch: &Batch) -> (Arc<[InterfaceIndex]>, bool) {
+        let Numbering { gatherer, beginning } = batch.numbering;
+        let numbers = self.numbers.entry(gatherer).or_default();
+        if numbers.beginning != beginning {
+            *numbers = Numbers { beginning, ..Numbers::default() };
+        }
+        if !batch.news.is_empty() {
+            let mut of = numbers.of.to_vec();
+            for News { index, name, interface } in &batch.news {
+                let at = index.0 as usize;
+                of.resize(of.len().max(at + 1), NOWHERE);
+                of[at] = self.interfaces.merge(interface, *name, self.bounds.interfaces).unwrap_or(NOWHERE);
+            }
+            numbers.has_room = !of.contains(&NOWHERE);
+            numbers.of = of.into();
+        }
+        (Arc::clone(&numbers.of), numbers.has_room)
+    }
+
+    fn absorb_accepted(&mut self, batch: &mut Batch, interfaces: &Arc<[InterfaceIndex]>, has_room: bool) {
         if let Some(times) = batch.row_times.take() {
             let identities = &mut batch.accepted_identities;
             if times.has_context {

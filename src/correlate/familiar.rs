@@ -27,8 +27,6 @@ pub(super) struct Familiar {
     shift: u32,
     /// By the places' numbers.
     known: Vec<Known>,
-    /// The current batch; numbers are valid in one batch only.
-    batch: u32,
 }
 
 /// What is asked of an interface for every record, in one line of the cache.
@@ -41,7 +39,6 @@ struct Place {
     own: u32,
     has_own: bool,
     index: InterfaceIndex,
-    batch: u32,
     /// Where the rest is.
     known: u16,
 }
@@ -52,8 +49,6 @@ struct Known {
     subnet_id: Id,
     vpc_id: Id,
     own: Common<u32>,
-    /// What the interface is, as the last batch that met it knew it.
-    interface: Interface,
 }
 
 /// An AWS id of 16 to 32 bytes, or nothing.
@@ -66,7 +61,7 @@ struct Id {
 const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
 
 const NO_PLACE: Place =
-    Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0), batch: 0, known: 0 };
+    Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0), known: 0 };
 
 impl Id {
     #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
@@ -115,20 +110,11 @@ impl Default for Familiar {
             places: vec![NO_PLACE; FEWEST_PLACES + TRIES],
             shift: shift_for(FEWEST_PLACES),
             known: Vec::new(),
-            batch: 1,
         }
     }
 }
 
 impl Familiar {
-    /// The numbers given so far are no longer valid.
-    pub(super) fn begin(&mut self) {
-        self.batch = self.batch.wrapping_add(1);
-        if self.batch == 0 {
-            *self = Self::default();
-        }
-    }
-
     /// The first place where a name may be.
     #[expect(clippy::cast_possible_truncation, reason = "as many bits as there are places")]
     #[inline]
@@ -177,7 +163,6 @@ impl Familiar {
         if !place.name.is(&name) {
             place = &self.places[self.place(name).ok()?];
         }
-        let is_valid = place.batch == self.batch;
         let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id());
         if subnet_id.is_some() || vpc_id.is_some() {
             let known = self.known.get(usize::from(place.known))?;
@@ -193,16 +178,10 @@ impl Familiar {
         } else {
             self.known.get(usize::from(place.known))?.says_nothing_new_beyond(record)
         };
-        (is_valid && says_nothing_new).then_some((place.index, place.name_hash))
+        says_nothing_new.then_some((place.index, place.name_hash))
     }
 
-    /// What an earlier batch knew of the interface, if this one has not met it yet.
-    pub(super) fn return_of(&self, record: &PlainRecord<'_>) -> Option<Interface> {
-        let place = &self.places[self.place(Id::of(record.interface_id())).ok()?];
-        (place.batch != self.batch).then(|| self.known[usize::from(place.known)].interface.clone())
-    }
-
-    /// Remembers an interface as the current batch knows it.
+    /// Remembers what is known of an interface.
     pub(super) fn learn(
         &mut self,
         record: &PlainRecord<'_>,
@@ -228,7 +207,6 @@ impl Familiar {
             subnet_id: Id::of_known(interface.subnet_id.as_deref()),
             vpc_id: Id::of_known(interface.vpc_id.as_deref()),
             own,
-            interface: interface.clone(),
         };
         let place = &mut self.places[at];
         if is_new {
@@ -238,7 +216,7 @@ impl Familiar {
             self.known[usize::from(place.known)] = known;
         }
         let (own, has_own) = if let Common::One(own) = own { (own, true) } else { (0, false) };
-        *place = Place { name, name_hash, own, has_own, index, batch: self.batch, known: place.known };
+        *place = Place { name, name_hash, own, has_own, index, known: place.known };
     }
 }
 

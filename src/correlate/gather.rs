@@ -5,8 +5,10 @@
 use std::hash::{BuildHasher, Hasher};
 use std::net::Ipv4Addr;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::accepted::{AcceptedRow, WideRow};
 use super::conversation::RejectedRecord;
@@ -27,6 +29,11 @@ use crate::record::{
 
 /// Malformed lines of one object that are kept as examples: its first ones, so that no batch needs more.
 pub const MALFORMED_EXAMPLES: usize = 5;
+
+/// With more interfaces than this they are numbered anew: those that come no more are forgotten.
+const MOST_INTERFACES: usize = if cfg!(test) { 4 } else { 16 * 1024 };
+
+static NEXT_GATHERER: AtomicU64 = AtomicU64::new(0);
 
 /// Every line in exactly one place. Accepted, rejected, `NODATA` and `SKIPDATA` rows are counted by the correlator,
 /// which knows duplicates.
@@ -87,7 +94,25 @@ pub(super) struct StatusRow {
     pub(super) skip_data: bool,
 }
 
-/// The rows of one chunk. Interfaces are numbered within the batch.
+/// A gatherer numbers the interfaces that it meets. When there are too many it begins anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Numbering {
+    pub(super) gatherer: u64,
+    pub(super) beginning: u32,
+}
+
+/// All that is known of an interface by now.
+#[derive(Debug)]
+pub(super) struct News {
+    /// Its number in the numbering.
+    pub(super) index: InterfaceIndex,
+    /// The hash of its name.
+    pub(super) name: u64,
+    pub(super) interface: Interface,
+}
+
+/// The rows of one chunk. Interfaces have the numbers of who collected them; batches of one gatherer are to be taken in in
+/// the order in which they were made.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Lines that became no row.
@@ -98,9 +123,10 @@ pub struct Batch {
     pub missing: Vec<MissingField>,
     /// Top-level keys of JSON documents that are no flow logs.
     pub foreign: Vec<&'static str>,
-    pub(super) interfaces: Vec<Interface>,
-    /// Hashes of their names.
-    pub(super) name_hashes: Vec<u64>,
+    /// Whose numbers of interfaces these are.
+    pub(super) numbering: Numbering,
+    /// What is said of interfaces that no earlier batch of the same numbering said.
+    pub(super) news: Vec<News>,
     pub(super) accepted: Rows,
     pub(super) accepted_identities: Vec<u64>,
     pub(super) wide: Vec<(WideRow, u64)>,
@@ -123,7 +149,7 @@ impl Batch {
     #[must_use]
     pub fn bytes(&self) -> usize {
         // An identifier takes a piece of memory of its own.
-        self.interfaces.capacity() * (size_of::<Interface>() + 32)
+        self.news.capacity() * (size_of::<News>() + 32)
             + self.accepted.capacity() * size_of::<AcceptedRow>()
             + self.accepted_identities.capacity() * size_of::<u64>()
             + self.wide.capacity() * size_of::<(WideRow, u64)>()
@@ -152,14 +178,12 @@ impl Batch {
 
     /// Forgets the rows and keeps the memory.
     pub(super) fn clear(&mut self) {
-        let Self { counts, malformed, missing, foreign, interfaces, accepted, accepted_identities, .. } =
-            self;
+        let Self { counts, malformed, missing, foreign, news, accepted, accepted_identities, .. } = self;
         *counts = Counts::default();
         malformed.clear();
         missing.clear();
         foreign.clear();
-        interfaces.clear();
-        self.name_hashes.clear();
+        news.clear();
         accepted.clear();
         accepted_identities.clear();
         self.wide.clear();
@@ -173,13 +197,36 @@ impl Batch {
     }
 }
 
+/// An interface that has a number.
+#[derive(Debug)]
+struct Numbered {
+    interface: Interface,
+    /// The hash of its name.
+    name: u64,
+    /// Whether the batch in the making says something new of it.
+    is_news: bool,
+}
+
+impl Numbered {
+    fn is_told_of(&mut self, index: InterfaceIndex, news: &mut Vec<InterfaceIndex>) {
+        if !std::mem::replace(&mut self.is_news, true) {
+            news.push(index);
+        }
+    }
+}
+
 /// Collects the records of one chunk.
 #[derive(Debug)]
 pub struct Gatherer<'a> {
     selection: &'a Selection,
     match_window_seconds: i64,
     batch: Batch,
-    by_name: HashMap<Box<[u8]>, InterfaceIndex>,
+    numbering: Numbering,
+    /// By the numbers in use.
+    interfaces: Vec<Numbered>,
+    by_name: HashTable<u32>,
+    /// Those of which this batch says something new.
+    news: Vec<InterfaceIndex>,
     last: Option<InterfaceIndex>,
     hasher: FixedState,
     familiar: Familiar,
@@ -199,7 +246,10 @@ impl<'a> Gatherer<'a> {
             selection,
             match_window_seconds,
             batch: Batch::default(),
-            by_name: HashMap::new(),
+            numbering: Numbering { gatherer: NEXT_GATHERER.fetch_add(1, Ordering::Relaxed), beginning: 0 },
+            interfaces: Vec::new(),
+            by_name: HashTable::new(),
+            news: Vec::new(),
             last: None,
             hasher: FixedState::with_seed(0x666c_6f77),
             familiar: Familiar::default(),
@@ -215,13 +265,13 @@ impl<'a> Gatherer<'a> {
     /// Whether nothing was collected since the last batch.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Batch { counts, malformed, missing, foreign, interfaces, status, .. } = &self.batch;
+        let Batch { counts, malformed, missing, foreign, accepted, wide, rejected, status, .. } = &self.batch;
         *counts == Counts::default()
             && malformed.is_empty()
             && missing.is_empty()
             && foreign.is_empty()
-            && interfaces.is_empty()
-            && status.is_empty()
+            && self.news.is_empty()
+            && (accepted.len() == 0 && wide.is_empty() && rejected.is_empty() && status.is_empty())
     }
 
     /// The rows so far; the next ones go into a new batch.
@@ -241,9 +291,15 @@ impl<'a> Gatherer<'a> {
         }
         self.batch.row_times = row_times;
         let rows = self.batch.accepted.len();
-        self.by_name.clear();
-        self.familiar.begin();
-        self.last = None;
+        self.batch.numbering = self.numbering;
+        for index in self.news.drain(..) {
+            let Numbered { interface, name, is_news } = &mut self.interfaces[index.0 as usize];
+            *is_news = false;
+            self.batch.news.push(News { index, name: *name, interface: interface.clone() });
+        }
+        if self.interfaces.len() > MOST_INTERFACES {
+            self.number_anew();
+        }
         let full = std::mem::replace(&mut self.batch, empty);
         // The next batch will have about as many rows; lists that grow are copied, and have room for what never comes.
         let expected = rows + rows / 16;
@@ -254,48 +310,48 @@ impl<'a> Gatherer<'a> {
         full
     }
 
+    fn number_anew(&mut self) {
+        self.numbering.beginning = self.numbering.beginning.wrapping_add(1);
+        self.interfaces.clear();
+        self.by_name.clear();
+        self.familiar = Familiar::default();
+        self.last = None;
+    }
+
     fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {
         let name = record.interface_id.or(record.resource_id)?;
-        if let Some(last) = self.last
-            && *self.batch.interfaces[last.0 as usize].interface_id == *name
-        {
-            self.place(last, record);
-            return Some(last);
+        let is_last =
+            |last: &InterfaceIndex| *self.interfaces[last.0 as usize].interface.interface_id == *name;
+        let index = self.last.filter(is_last).unwrap_or_else(|| self.numbered(name));
+        let numbered = &mut self.interfaces[index.0 as usize];
+        let Interface { subnet_id, vpc_id, .. } = &mut numbered.interface;
+        if learn(subnet_id, record.subnet_id) | learn(vpc_id, record.vpc_id) {
+            numbered.is_told_of(index, &mut self.news);
         }
-        let index = if let Some(&index) = self.by_name.get(name) {
-            self.place(index, record);
-            index
-        } else {
-            self.new_interface(name, record)
-        };
         self.last = Some(index);
         Some(index)
     }
 
-    fn new_interface(&mut self, name: &[u8], record: &FlowRecord<'_>) -> InterfaceIndex {
-        self.introduce(Interface {
-            interface_id: name.into(),
-            subnet_id: record.subnet_id.map(Into::into),
-            vpc_id: record.vpc_id.map(Into::into),
+    /// The number of an interface of this name, which is given one if it has none.
+    fn numbered(&mut self, interface_id: &[u8]) -> InterfaceIndex {
+        let name = name_hash(interface_id);
+        let is_it = |at: &u32| *self.interfaces[*at as usize].interface.interface_id == *interface_id;
+        if let Some(index) = self.by_name.find(name, is_it) {
+            return InterfaceIndex(*index);
+        }
+        let index = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
+        let interface = Interface {
+            interface_id: interface_id.into(),
+            subnet_id: None,
+            vpc_id: None,
             own_address: OwnAddress::default(),
-        })
-    }
-
-    /// Numbers an interface that this batch has not met before.
-    fn introduce(&mut self, interface: Interface) -> InterfaceIndex {
-        let index = InterfaceIndex(u32::try_from(self.batch.interfaces.len()).unwrap_or(u32::MAX));
-        self.batch.name_hashes.push(name_hash(&interface.interface_id));
-        self.by_name.insert(interface.interface_id.clone(), index);
-        self.batch.interfaces.push(interface);
+        };
+        self.interfaces.push(Numbered { interface, name, is_news: false });
+        let interfaces = &self.interfaces;
+        self.by_name.insert_unique(name, index, |at| interfaces[*at as usize].name);
+        let index = InterfaceIndex(index);
+        self.interfaces[index.0 as usize].is_told_of(index, &mut self.news);
         index
-    }
-
-    /// Learns where an interface is from a record that says so.
-    #[inline]
-    fn place(&mut self, index: InterfaceIndex, record: &FlowRecord<'_>) {
-        let interface = &mut self.batch.interfaces[index.0 as usize];
-        learn(&mut interface.subnet_id, record.subnet_id);
-        learn(&mut interface.vpc_id, record.vpc_id);
     }
 
     /// Whether the place filters let a record through. By what the record itself says: what others say of its
@@ -339,7 +395,12 @@ impl<'a> Gatherer<'a> {
         let at = interface.0 as usize;
         if record.interface_id.is_some() {
             // A regional NAT gateway is no interface: no address is common to its records.
-            self.batch.interfaces[at].own_address.observe(&flow, record.flow_direction);
+            let numbered = &mut self.interfaces[at];
+            let known = numbered.interface.own_address;
+            numbered.interface.own_address.observe(&flow, record.flow_direction);
+            if numbered.interface.own_address != known {
+                numbered.is_told_of(interface, &mut self.news);
+            }
         }
         let packet = packet_level(record, flow);
         let span = Span { start, end };
@@ -456,21 +517,17 @@ impl<'a> Gatherer<'a> {
     /// Takes any other ordinary record, and remembers what it says of its interface.
     #[inline(never)]
     fn unfamiliar(&mut self, record: &PlainRecord<'_>) {
-        if let Some(interface) = self.familiar.return_of(record)
-            && !self.by_name.contains_key(record.interface_id().bytes())
-        {
-            self.introduce(interface);
-        }
         self.flow_record(&record.widen());
         if let Some(index) = self.last {
             let at = index.0 as usize;
-            self.familiar.learn(record, index, self.batch.name_hashes[at], &self.batch.interfaces[at]);
+            let Numbered { interface, name, .. } = &self.interfaces[at];
+            self.familiar.learn(record, index, *name, interface);
         }
     }
 
     #[inline]
     fn accepted(&mut self, row: WideRow, identity: u64) {
-        let name = self.batch.name_hashes[row.interface.0 as usize];
+        let name = self.interfaces[row.interface.0 as usize].name;
         if let Some(compact) = row.compact(name) {
             let times = RowTimes::of(&compact);
             self.others = Some(self.others.map_or(times, |others| others.and(times)));
@@ -521,7 +578,7 @@ impl<'a> Gatherer<'a> {
         span: Span,
     ) -> u64 {
         let identity = Identity {
-            name: self.batch.name_hashes[interface.0 as usize],
+            name: self.interfaces[interface.0 as usize].name,
             addresses: addresses(flow.srcaddr, flow.dstaddr),
             packet_addresses: addresses(packet.srcaddr, packet.dstaddr),
             srcport: flow.srcport,
@@ -539,21 +596,22 @@ impl<'a> Gatherer<'a> {
     /// The same for a record without a flow.
     fn status_identity(&self, interface: Option<InterfaceIndex>, skip_data: bool, span: Span) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(interface.map_or(0, |index| self.batch.name_hashes[index.0 as usize]));
+        hasher.write_u64(interface.map_or(0, |index| self.interfaces[index.0 as usize].name));
         hasher.write_u64(1 << 16 | u64::from(skip_data));
         hasher.write_i64(span.start.0 << 32 ^ span.end.0);
         hasher.finish()
     }
 }
 
-/// Of contradicting places the first in alphabetical order is kept, so that the order of records does not matter.
+/// Of contradicting places the first in alphabetical order is kept, so that the order of records does not matter. `true`
+/// if something was learnt.
 #[inline]
-fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) {
-    if let Some(said) = said
-        && known.as_deref().is_none_or(|known| said < known)
-    {
-        *known = Some(said.into());
-    }
+fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) -> bool {
+    let Some(said) = said.filter(|said| known.as_deref().is_none_or(|known| *said < known)) else {
+        return false;
+    };
+    *known = Some(said.into());
+    true
 }
 
 /// The flow with packet-level addresses. With one of the two only, a request and its reply would not mirror each other.

@@ -1,6 +1,7 @@
 //! Accepted rows that wait for rejects: kept as batches bring them, forgotten when nothing to come can match them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::accepted::{AcceptedRow, WideRow};
 use super::interface::InterfaceIndex;
@@ -62,7 +63,7 @@ pub(super) struct Run {
     pub(super) rows: Rows,
     pub(super) wide: Vec<WideRow>,
     /// The interfaces of `rows` by the numbers in them; `None` when those are the join's own.
-    pub(super) interfaces: Option<Box<[InterfaceIndex]>>,
+    pub(super) interfaces: Option<Arc<[InterfaceIndex]>>,
     /// Earliest `start`: a long capture window ends in a later run than it begins.
     earliest_start: Option<i64>,
     latest_end: i64,
@@ -126,7 +127,7 @@ impl Waiting {
         &mut self,
         rows: &mut Rows,
         times: RowTimes,
-        interfaces: &[InterfaceIndex],
+        interfaces: &Arc<[InterfaceIndex]>,
         forgets: bool,
     ) {
         let is_small = rows.len() < WHOLE || rows.len() * 2 < rows.capacity();
@@ -142,7 +143,7 @@ impl Waiting {
         self.whole.push(Run {
             rows: std::mem::replace(rows, empty),
             wide: Vec::new(),
-            interfaces: Some(interfaces.into()),
+            interfaces: Some(Arc::clone(interfaces)),
             earliest_start: Some(times.earliest_start),
             latest_end: times.latest_end,
         });
@@ -277,7 +278,7 @@ mod tests {
         let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 70), (90_000, 90_060)]);
         let times = times_of(&all);
-        waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
+        waiting.add(&mut all, times, &Arc::from([InterfaceIndex(7)]), true);
         let done = waiting.take_before(1000);
         assert_eq!(done.iter().map(|run| run.rows.len()).sum::<usize>(), 2);
         assert_eq!(waiting.earliest_start(), Some(90_000));
@@ -289,7 +290,7 @@ mod tests {
         let mut waiting = Waiting::new(usize::MAX);
         let mut all = rows(&[(0, 60), (10, 900)]);
         let (at, times) = (all.heads().as_ptr(), times_of(&all));
-        waiting.add(&mut all, times, &[InterfaceIndex(7)], true);
+        waiting.add(&mut all, times, &Arc::from([InterfaceIndex(7)]), true);
         assert!(all.len() == 0 && waiting.take_before(900).is_empty());
         let used = waiting.bytes();
         for run in waiting.take_before(901) {
@@ -297,7 +298,7 @@ mod tests {
         }
         assert!(waiting.bytes() < used);
         let mut next = rows(&[(0, 60), (10, 900)]);
-        waiting.add(&mut next, times, &[InterfaceIndex(7)], true);
+        waiting.add(&mut next, times, &Arc::from([InterfaceIndex(7)]), true);
         assert_eq!(next.heads().as_ptr(), at);
     }
 }
