@@ -10,6 +10,12 @@ const PARTS: usize = 256;
 /// Divisions by 8 bits each after which a 64-bit hash is used up.
 const LEVELS: usize = 8;
 
+/// Words of a sieve, 32 KiB: it fits the nearest cache.
+const SIEVE_WORDS: usize = 4096;
+
+/// Fewer hashes are quicker to look up in a table than a sieve is cleared.
+const FEW: usize = 512;
+
 /// Numbers of a division's space that is kept for the next count.
 const KEPT: usize = 1 << 21;
 
@@ -20,6 +26,8 @@ pub(super) struct DistinctCounter {
     levels: [Vec<u64>; LEVELS],
     /// Open addressing, at most half full; 0 is free.
     slots: Vec<u64>,
+    /// Three bits for each hash.
+    sieve: Vec<u64>,
 }
 
 impl DistinctCounter {
@@ -36,14 +44,18 @@ impl DistinctCounter {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let numbers = self.levels.iter().map(Vec::capacity).sum::<usize>() + self.slots.capacity();
+        let numbers = self.levels.iter().map(Vec::capacity).sum::<usize>()
+            + self.slots.capacity()
+            + self.sieve.capacity();
         numbers * size_of::<u64>()
     }
 
     fn count_at(&mut self, lists: &[&[u64]], level: usize) -> u64 {
         let total = lists.iter().map(|list| list.len()).sum();
         if total <= FITS {
-            return self.in_table(lists, total);
+            // Copies are rare: nearly always it is enough to see that there are none.
+            let is_plain = total > FEW && self.are_distinct(lists);
+            return if is_plain { total as u64 } else { self.in_table(lists, total) };
         }
         if level == LEVELS {
             return 1;
@@ -78,6 +90,27 @@ impl DistinctCounter {
         }
         self.levels[level] = divided;
         distinct
+    }
+
+    /// Whether no hash can be there twice; `false` where that would have to be looked up. Of 4096 hashes one in some
+    /// thousands has three bits in common with others.
+    fn are_distinct(&mut self, lists: &[&[u64]]) -> bool {
+        self.sieve.clear();
+        self.sieve.resize(SIEVE_WORDS, 0);
+        let Some(sieve) = self.sieve.first_chunk_mut::<SIEVE_WORDS>() else { return false };
+        let mut were_set = 0;
+        for hash in lists.iter().copied().flatten() {
+            // 0 is taken for 1 in a table.
+            let hash = (*hash).max(1);
+            let mut all = 1;
+            for shift in [0, 18, 36] {
+                let (word, bit) = ((hash >> shift >> 6) as usize % SIEVE_WORDS, hash >> shift & 63);
+                all &= sieve[word] >> bit;
+                sieve[word] |= 1 << bit;
+            }
+            were_set |= all;
+        }
+        were_set & 1 == 0
     }
 
     fn in_table(&mut self, lists: &[&[u64]], total: usize) -> u64 {
@@ -128,11 +161,24 @@ mod tests {
     #[test]
     fn numbers_of_every_order_of_magnitude_are_counted() {
         let mut counter = DistinctCounter::default();
-        for total in [0, 1, 2, 3, 100, 4096, 4097, 60_000, 1_200_000] {
+        for total in [0, 1, 2, 3, 100, 513, 3000, 4096, 4097, 60_000, 1_200_000] {
             // Every third is a copy, in another list.
             let first: Vec<_> = (0..total - total / 3).map(mixed).collect();
             let second: Vec<_> = (0..total / 3).map(mixed).collect();
             assert_eq!(counter.count(&[&first, &second]), first.len() as u64, "{total}");
+        }
+    }
+
+    #[test]
+    fn one_copy_among_many_is_found_wherever_it_is() {
+        let mut counter = DistinctCounter::default();
+        for total in [600, 4096, 50_000] {
+            let hashes: Vec<_> = (0..total).map(mixed).collect();
+            assert_eq!(counter.count(&[&hashes]), total, "none");
+            for copy in [0, total / 2, total - 1] {
+                assert_eq!(counter.count(&[&hashes, &[mixed(copy)]]), total, "{copy} of {total}");
+            }
+            assert_eq!(counter.count(&[&[1], &hashes[1..], &[0]]), total, "0 and 1 are one");
         }
     }
 

@@ -4,6 +4,8 @@
 
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
+#[cfg(target_arch = "x86_64")]
+use crate::record::fetch;
 use crate::record::{PlainRecord, Token, halves};
 
 /// Interfaces kept: more than commonly share an object.
@@ -25,8 +27,10 @@ pub(super) struct Familiar {
     places: Vec<Place>,
     /// Bits of a name's hash that are not asked for its place.
     shift: u32,
-    /// By the places' numbers.
+    /// What more is known, at the same places.
     known: Vec<Known>,
+    /// Places taken.
+    taken: usize,
 }
 
 /// What is asked of an interface for every record, in one line of the cache.
@@ -39,12 +43,11 @@ struct Place {
     own: u32,
     has_own: bool,
     index: InterfaceIndex,
-    /// Where the rest is.
-    known: u16,
 }
 
 /// What is asked less often.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 struct Known {
     subnet_id: Id,
     vpc_id: Id,
@@ -60,8 +63,9 @@ struct Id {
 
 const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
 
-const NO_PLACE: Place =
-    Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0), known: 0 };
+const NO_PLACE: Place = Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
+
+const NOTHING_KNOWN: Known = Known { subnet_id: NO_ID, vpc_id: NO_ID, own: Common::Unseen };
 
 impl Id {
     #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
@@ -109,7 +113,8 @@ impl Default for Familiar {
         Self {
             places: vec![NO_PLACE; FEWEST_PLACES + TRIES],
             shift: shift_for(FEWEST_PLACES),
-            known: Vec::new(),
+            known: vec![NOTHING_KNOWN; FEWEST_PLACES + TRIES],
+            taken: 0,
         }
     }
 }
@@ -146,12 +151,31 @@ impl Familiar {
         }
         self.shift = shift_for(count);
         let places = std::mem::replace(&mut self.places, vec![NO_PLACE; count + TRIES]);
-        for place in places.into_iter().filter(|place| place.name != NO_ID) {
+        let known = std::mem::replace(&mut self.known, vec![NOTHING_KNOWN; count + TRIES]);
+        self.taken = 0;
+        for (place, known) in places.into_iter().zip(known).filter(|(place, _)| place.name != NO_ID) {
             if let Err(Some(at)) = self.place(place.name) {
                 self.places[at] = place;
+                self.known[at] = known;
+                self.taken += 1;
             }
         }
         true
+    }
+
+    /// Has the processor fetch what will be asked of a record's interface: from one record to the next it is another one.
+    #[inline]
+    pub(super) fn expect(&self, record: &PlainRecord<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let at = self.first_place(Id::of(record.interface_id()));
+            fetch(&self.places[at]);
+            if record.subnet_id().is_some() || record.vpc_id().is_some() {
+                fetch(&self.known[at]);
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = record;
     }
 
     /// The number and the name's hash of an interface about which the record says nothing new.
@@ -159,13 +183,13 @@ impl Familiar {
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
         let name = Id::of(record.interface_id());
-        let mut place = &self.places[self.first_place(name)];
-        if !place.name.is(&name) {
-            place = &self.places[self.place(name).ok()?];
+        let mut at = self.first_place(name);
+        if !self.places[at].name.is(&name) {
+            at = self.place(name).ok()?;
         }
+        let (place, known) = (&self.places[at], &self.known[at]);
         let (subnet_id, vpc_id) = (record.subnet_id(), record.vpc_id());
         if subnet_id.is_some() || vpc_id.is_some() {
-            let known = self.known.get(usize::from(place.known))?;
             let is_known = |id: Option<Token<'_>>, known: &Id| {
                 id.is_none_or(|id| known.length != 0 && known.is(&Id::of(id)))
             };
@@ -176,7 +200,7 @@ impl Familiar {
         let says_nothing_new = if place.has_own {
             says_nothing_new(place.own, record)
         } else {
-            self.known.get(usize::from(place.known))?.says_nothing_new_beyond(record)
+            known.says_nothing_new_beyond(record)
         };
         says_nothing_new.then_some((place.index, place.name_hash))
     }
@@ -199,24 +223,18 @@ impl Familiar {
         }
         let (at, is_new) = match place {
             Ok(at) => (at, false),
-            Err(Some(at)) if self.known.len() < MOST => (at, true),
+            Err(Some(at)) if self.taken < MOST => (at, true),
             Err(_) => return,
         };
         let own = interface.own_address.common_v4();
-        let known = Known {
+        self.known[at] = Known {
             subnet_id: Id::of_known(interface.subnet_id.as_deref()),
             vpc_id: Id::of_known(interface.vpc_id.as_deref()),
             own,
         };
-        let place = &mut self.places[at];
-        if is_new {
-            place.known = u16::try_from(self.known.len()).unwrap_or(0);
-            self.known.push(known);
-        } else {
-            self.known[usize::from(place.known)] = known;
-        }
         let (own, has_own) = if let Common::One(own) = own { (own, true) } else { (0, false) };
-        *place = Place { name, name_hash, own, has_own, index, known: place.known };
+        self.places[at] = Place { name, name_hash, own, has_own, index };
+        self.taken += usize::from(is_new);
     }
 }
 

@@ -651,6 +651,12 @@ impl Sink for Gatherer<'_> {
         }
     }
 
+    #[expect(clippy::inline_always, reason = "as for accepted_as_usual")]
+    #[inline(always)]
+    fn expect(&self, record: &PlainRecord<'_>) {
+        self.familiar.expect(record);
+    }
+
     fn malformed(&mut self, line: u64, malformed: Malformed) {
         self.batch.counts.malformed += 1;
         self.batch.counts.ambiguous += u64::from(malformed.problem == Problem::Ambiguous);

@@ -23,6 +23,8 @@ pub use format::{LogFormat, LogFormatError, MissingField, PACKET_ADDRESSES};
 pub use parse::{MAX_LINE_BYTES, parse_record};
 pub use plain::{PlainRecord, Token, halves};
 pub use reader::{LineReader, Room, Sink};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::fetch;
 
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 

@@ -27,6 +27,9 @@ pub trait Sink {
     fn plain(&mut self, record: &PlainRecord<'_>) {
         self.record(&record.widen());
     }
+    /// An ordinary record that comes soon: a chance to have memory fetched.
+    #[inline]
+    fn expect(&self, _record: &PlainRecord<'_>) {}
     /// A line that is no record. `line` counts from 1.
     fn malformed(&mut self, line: u64, malformed: Malformed);
     /// A header line.

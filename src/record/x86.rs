@@ -57,6 +57,16 @@ pub(super) fn level() -> Level {
     *LEVEL
 }
 
+/// Has the processor fetch what will be read soon.
+#[inline]
+pub(crate) fn fetch<T>(soon: &T) {
+    let first = std::ptr::from_ref(soon).cast::<i8>();
+    for line in (0..size_of::<T>()).step_by(64) {
+        // SAFETY: fetching reads nothing that the program sees, and the lines are those of the value.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.add(line)) };
+    }
+}
+
 /// Whether lines are read by moving their bytes, see [`permute`].
 pub(super) fn permutes() -> bool {
     level() == Level::Avx512

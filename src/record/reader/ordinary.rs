@@ -151,6 +151,9 @@ impl LineReader {
             if separators.are_single() {
                 count = way.read(window, (line, field), &mut self.common, plain);
                 for line in &plain[..count] {
+                    sink.expect(&PlainRecord::new(line, extras, view));
+                }
+                for line in &plain[..count] {
                     sink.plain(&PlainRecord::new(line, extras, view));
                 }
                 *number += count as u64;
