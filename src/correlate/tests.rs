@@ -484,6 +484,26 @@ proptest! {
     }
 
     #[test]
+    fn replies_of_a_kind_were_accepted_last_when_looking_at_every_record_says_so(world in a_world(), cuts in vec(any::<Index>(), 0..4)) {
+        let correlated = join(&cut(&world, &cuts), &Selection::default(), &[]).expect("nothing is forgotten");
+        let ok = || world.iter().filter(|record| record.status == LogStatus::Ok);
+        let rejected = || ok().filter(|record| record.action == Action::Reject);
+        for (reject, direction) in rejected().flat_map(|one| [(one, Direction::Ingress), (one, Direction::Egress)]) {
+            let kind = |record: &Rec| {
+                let packet = record.packet();
+                let own = if direction == Direction::Ingress { packet.dstaddr } else { packet.srcaddr };
+                (record.interface, own, packet.srcport, packet.protocol)
+            };
+            let is_like = |record: &&Rec| kind(record) == kind(reject);
+            let first = rejected().filter(is_like).map(|record| record.span.start).min().expect("itself");
+            let ends = ok().filter(|record| record.action == Action::Accept).filter(is_like).map(|record| record.span.end);
+            let last = ends.filter(|end| *end <= first && first.seconds_since(*end) <= WINDOW).max();
+            let said = correlated.onsets.last_accepted(reject.interface.as_bytes(), &reject.packet(), direction, first);
+            prop_assert_eq!(said, last, "{:?} {:?}", reject, direction);
+        }
+    }
+
+    #[test]
     fn neither_order_nor_cuts_change_anything(
         (world, shuffled) in a_world().prop_flat_map(|world| (Just(world.clone()), Just(world).prop_shuffle())),
         cuts in vec(any::<Index>(), 0..6),
