@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use hashbrown::{HashSet, HashTable};
+use hashbrown::HashTable;
 
 use super::accepted::WideRow;
 use super::conversation::RejectedRecord;
@@ -215,9 +215,11 @@ impl RejectTable {
         interfaces: &InterfaceTable,
         into: &mut Settled,
     ) -> bool {
-        let staying = self.conversations_that_stay(horizon);
-        let is_over = |entry: &mut Entry| entry.last_end < horizon && !staying.contains(&entry.hash);
-        let over: Vec<Entry> = self.entries.extract_if(.., is_over).collect();
+        let is_over =
+            |entry: &Entry| entry.last_end < horizon && !self.keeps_its_requests(entry.hash, horizon);
+        let leaving: Vec<bool> = self.entries.iter().map(is_over).collect();
+        let mut leaves = leaving.into_iter();
+        let over: Vec<Entry> = self.entries.extract_if(.., |_| leaves.next() == Some(true)).collect();
         if over.is_empty() {
             return false;
         }
@@ -243,18 +245,20 @@ impl RejectTable {
         settle(self.entries, match_window_seconds, interfaces, into);
     }
 
-    /// Hashes of conversations of which a request is here and something is not over yet: what is rejected tells of the
+    /// Whether a request of this conversation is here and something of it is not over yet: what is rejected tells of the
     /// request, so that all of them leave together.
-    fn conversations_that_stay(&self, horizon: Timestamp) -> HashSet<u64> {
+    fn keeps_its_requests(&self, hash: u64, horizon: Timestamp) -> bool {
         if self.requests == 0 {
-            return HashSet::new();
+            return false;
         }
-        let requests = self.entries.iter().filter(|entry| entry.is_request).map(|entry| entry.hash);
-        let stays = |hash: &u64| {
-            let mut entries = self.table.iter_hash(*hash).map(|at| &self.entries[*at as usize]);
-            entries.any(|entry| entry.hash == *hash && entry.last_end >= horizon)
-        };
-        requests.filter(stays).collect()
+        let (mut has_request, mut goes_on) = (false, false);
+        for entry in self.table.iter_hash(hash).map(|at| &self.entries[*at as usize]) {
+            if entry.hash == hash {
+                has_request |= entry.is_request;
+                goes_on |= entry.last_end >= horizon;
+            }
+        }
+        has_request && goes_on
     }
 
     /// Takes out everything, undecided.

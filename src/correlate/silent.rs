@@ -102,8 +102,9 @@ pub(super) fn settle(
     interfaces: &InterfaceTable,
     into: &mut Settled,
 ) {
-    let mut rejected: HashMap<u64, Vec<RejectedNearby>> =
-        entries.iter().filter(|entry| entry.is_request).map(|entry| (entry.hash, Vec::new())).collect();
+    let requests = || entries.iter().filter(|entry| entry.is_request);
+    let mut rejected: HashMap<u64, Vec<RejectedNearby>> = HashMap::with_capacity(requests().count());
+    rejected.extend(requests().map(|entry| (entry.hash, Vec::new())));
     if !rejected.is_empty() {
         for entry in entries.iter().filter(|entry| !entry.is_request) {
             if let Some(known) = rejected.get_mut(&entry.hash) {

@@ -12,6 +12,9 @@ use super::{Span, Timestamp};
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
 
+/// Who has a list of interfaces before any run has: the join, and the call that brings it.
+const HOLDERS_BEFORE_RUNS: usize = 2;
+
 /// Rows whose times lie further apart wait one by one, so that one of them does not keep all.
 const LONG_SECONDS: i64 = 3600;
 
@@ -64,6 +67,8 @@ pub(super) struct Run {
     pub(super) wide: Vec<WideRow>,
     /// The interfaces of `rows` by the numbers in them; `None` when those are the join's own.
     pub(super) interfaces: Option<Arc<[InterfaceIndex]>>,
+    /// How many of those no other run has: a list is counted for the first run that has it.
+    own_interfaces: usize,
     /// Earliest `start`: a long capture window ends in a later run than it begins.
     earliest_start: Option<i64>,
     latest_end: i64,
@@ -138,12 +143,15 @@ impl Waiting {
             return;
         }
         self.rows += rows.len();
-        self.interfaces += interfaces.len();
+        let is_shared = Arc::strong_count(interfaces) > HOLDERS_BEFORE_RUNS;
+        let own_interfaces = if is_shared { 0 } else { interfaces.len() };
+        self.interfaces += own_interfaces;
         let empty = self.spare.list(rows.len());
         self.whole.push(Run {
             rows: std::mem::replace(rows, empty),
             wide: Vec::new(),
             interfaces: Some(Arc::clone(interfaces)),
+            own_interfaces,
             earliest_start: Some(times.earliest_start),
             latest_end: times.latest_end,
         });
@@ -209,7 +217,7 @@ impl Waiting {
         for run in runs {
             self.rows -= run.rows.len();
             self.wide -= run.wide.len();
-            self.interfaces -= run.interfaces.as_ref().map_or(0, |interfaces| interfaces.len());
+            self.interfaces -= run.own_interfaces;
         }
     }
 
