@@ -17,7 +17,7 @@ use super::Span;
 use super::accepted::{AcceptedRow, WideRow};
 use super::interface::InterfaceIndex;
 use super::reject::RejectedRow;
-use crate::net::Protocol;
+use crate::net::{FiveTuple, Protocol};
 
 /// How far apart the legs' records may lie: the clock slack that AWS documents.
 pub const CLIENT_SLACK_SECONDS: i64 = 60;
@@ -117,22 +117,23 @@ impl Clients {
         self.filter.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    /// Looks at one row, its interface by the join's number.
-    pub(super) fn probe_row(&mut self, row: &WideRow) {
-        if self.remotes.is_empty() {
-            return;
-        }
-        let packet = &row.packet;
-        let remote = RemoteEnd { address: packet.dstaddr, port: packet.dstport, protocol: packet.protocol };
+    /// Whether a row went to such a remote end when a reply from there was rejected.
+    pub(super) fn know(&self, row: &WideRow) -> bool {
+        let remote = remote_end(row);
         let (word, bit) = place(&remote);
-        if self.filter[word] & bit == 0 {
+        self.filter.get(word).is_some_and(|bits| bits & bit != 0)
+            && self
+                .remotes
+                .get(&remote)
+                .is_some_and(|rejected| rejected.iter().any(|span| span.gap(row.span) <= self.slack_seconds))
+    }
+
+    /// Takes note of such a row, its interface by the join's number.
+    pub(super) fn take(&mut self, row: &WideRow) {
+        if self.given_up {
             return;
         }
-        let Some(rejected) = self.remotes.get(&remote) else { return };
-        if !rejected.iter().any(|span| span.gap(row.span) <= self.slack_seconds) {
-            return;
-        }
-        let key = (remote, packet.srcaddr, row.interface);
+        let key = (remote_end(row), row.packet.srcaddr, row.interface);
         add(self.found.entry(key).or_default(), row.span, self.slack_seconds);
         if self.found.len() > MOST_CLIENTS {
             self.give_up();
@@ -158,6 +159,12 @@ impl Clients {
         clients.sort_unstable();
         (clients, self.given_up)
     }
+}
+
+/// Where a row went.
+fn remote_end(row: &WideRow) -> RemoteEnd {
+    let FiveTuple { dstaddr, dstport, protocol, .. } = row.packet;
+    RemoteEnd { address: dstaddr, port: dstport, protocol }
 }
 
 fn add(spans: &mut Vec<Span>, span: Span, slack_seconds: i64) {

@@ -470,7 +470,9 @@ impl Correlator {
         for partition in 0..PARTITIONS {
             let Self { clients, onsets, interfaces, waiting, .. } = self;
             let (mut rejects, over) = spilled.join(partition, until, (waiting, interfaces), &mut |row| {
-                clients.probe_row(row);
+                if clients.know(row) {
+                    clients.take(row);
+                }
                 onsets.probe_row(row, interfaces, &mut accepted);
                 onsets.take_accepted(&mut accepted);
             });
@@ -558,7 +560,7 @@ impl Correlator {
                 (identities.counted(), identities.unchecked())
             });
             let rest = self.waiting.take_all();
-            self.askers().0.probe_all(rest, threads);
+            self.askers().0.probe_all(&rest, threads);
             let window = self.options.match_window_seconds;
             let rejects = std::mem::take(&mut self.rejects);
             rejects.settle_all(window, &self.interfaces, &mut self.settled);

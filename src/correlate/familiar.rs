@@ -63,7 +63,10 @@ struct Id {
 
 const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
 
-const NO_PLACE: Place = Place { name: NO_ID, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
+/// In a place that is free; no record's id is like it.
+const FREE: Id = Id { length: u8::MAX, ends: ([0; 2], [0; 2]) };
+
+const NO_PLACE: Place = Place { name: FREE, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
 
 const NOTHING_KNOWN: Known = Known { subnet_id: NO_ID, vpc_id: NO_ID, own: Common::Unseen };
 
@@ -132,7 +135,7 @@ impl Familiar {
         let first = self.first_place(name);
         for at in first..first + TRIES {
             let place = &self.places[at];
-            if place.name == NO_ID {
+            if place.name == FREE {
                 return Err(Some(at));
             }
             if place.name == name {
@@ -153,7 +156,7 @@ impl Familiar {
         let places = std::mem::replace(&mut self.places, vec![NO_PLACE; count + TRIES]);
         let known = std::mem::replace(&mut self.known, vec![NOTHING_KNOWN; count + TRIES]);
         self.taken = 0;
-        for (place, known) in places.into_iter().zip(known).filter(|(place, _)| place.name != NO_ID) {
+        for (place, known) in places.into_iter().zip(known).filter(|(place, _)| place.name != FREE) {
             if let Err(Some(at)) = self.place(place.name) {
                 self.places[at] = place;
                 self.known[at] = known;

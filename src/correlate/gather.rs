@@ -31,7 +31,7 @@ use crate::record::{
 pub const MALFORMED_EXAMPLES: usize = 5;
 
 /// With more interfaces than this they are numbered anew: those that come no more are forgotten.
-const MOST_INTERFACES: usize = if cfg!(test) { 2 } else { 16 * 1024 };
+const MOST_INTERFACES: usize = if cfg!(test) { 2 } else { 4096 };
 
 static NEXT_GATHERER: AtomicU64 = AtomicU64::new(0);
 

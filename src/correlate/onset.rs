@@ -62,6 +62,8 @@ pub struct Onsets {
 
 /// Which rows of some time tell something, by their origins.
 pub(super) struct Told {
+    /// Any of them may.
+    all: bool,
     /// A bit for each origin.
     origins: Box<[u64; ORIGINS / 64]>,
     /// When replies from there were rejected first: of those kinds the earliest and the latest moment.
@@ -79,10 +81,11 @@ impl Told {
     /// Whether a row may be a reply of a kind that was rejected for the first time when it ended, or within the match
     /// window after.
     pub(super) fn tells(&self, row: &AcceptedRow) -> bool {
-        self.first_rejected.get(&row.origin()).is_some_and(|(earliest, latest)| {
-            let end = row.end();
+        let end = row.end();
+        let is_told_of = |(earliest, latest): &(i64, i64)| {
             end <= *latest && *earliest <= end.saturating_add(self.match_window_seconds)
-        })
+        };
+        self.all || self.first_rejected.get(&row.origin()).is_some_and(is_told_of)
     }
 }
 
@@ -182,19 +185,25 @@ impl Turns {
         }
     }
 
-    /// Which of the rows in this time can tell something.
-    pub(super) fn told_of(&self, rows: Span) -> Told {
+    /// Which of so many rows in this time can tell something.
+    pub(super) fn told_of(&self, time: Span, rows: usize) -> Told {
         let window = self.match_window_seconds;
         let mut told = Told {
+            all: false,
             origins: Box::new([0; ORIGINS / 64]),
             first_rejected: HashMap::new(),
             match_window_seconds: window,
         };
-        let (from, until) = (rows.start.0, rows.end.0.saturating_add(window));
+        let (from, until) = (time.start.0, time.end.0.saturating_add(window));
         if from > until {
             return told;
         }
-        for (slot, origins) in self.first.range(slot_of(from)..=slot_of(until)) {
+        let slots = || self.first.range(slot_of(from)..=slot_of(until));
+        // To look at every row is less than to look at every kind then.
+        if slots().map(|(_, origins)| origins.len()).sum::<usize>() > rows {
+            return Told { all: true, origins: Box::new([u64::MAX; ORIGINS / 64]), ..told };
+        }
+        for (slot, origins) in slots() {
             let (earliest, latest) = (slot * SLOT_SECONDS, slot * SLOT_SECONDS + SLOT_SECONDS - 1);
             for origin in origins {
                 told.origins[usize::from(*origin) / 64] |= 1 << (origin % 64);

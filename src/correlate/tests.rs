@@ -32,6 +32,7 @@ struct Rec {
     flags: Option<u8>,
     direction: Option<Direction>,
     reason: Option<RejectReason>,
+    subnet: Option<&'static str>,
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -60,6 +61,7 @@ impl Rec {
             flags: None,
             direction: None,
             reason: None,
+            subnet: None,
         }
     }
 
@@ -91,6 +93,7 @@ impl Rec {
             tcp_flags: self.flags.map(TcpFlags),
             flow_direction: self.direction,
             reject_reason: self.reason,
+            subnet_id: self.subnet.map(str::as_bytes),
             ..FlowRecord::default()
         }
     }
@@ -395,10 +398,10 @@ fn a_record() -> impl Strategy<Value = Rec> {
     let v6 = ["2001:db8::1", "2001:db8::2", "2001:db8::9"].map(ip);
     let who = (0..3_usize, 0..2_usize, 0..3_usize, 0..3_usize, 0..2_usize, 0..2_usize, 0..6_u8);
     let when = (0..1500_i64, prop_oneof![4 => 0..60_i64, 1 => 60..700_i64]);
-    let what = (0..5_u8, 0..8_usize, any::<bool>(), 0..9_usize, 1..3_u64, 0..12_u8);
+    let what = (0..5_u8, 0..8_usize, any::<bool>(), 0..9_usize, 1..3_u64, 0..12_u8, 0..4_usize);
     (who, when, what).prop_map(move |(who, when, what)| {
         let (interface, family, source, target, srcport, dstport, protocol) = who;
-        let (action, flags, has_direction, reason, packets, status) = what;
+        let (action, flags, has_direction, reason, packets, status, subnet) = what;
         let addresses = if family == 0 || protocol == 5 { v4 } else { v6 };
         let protocol = [6, 6, 6, 17, 1, 6][usize::from(protocol)];
         let ports = if protocol == 1 { [0, 0] } else { [443, 64214] };
@@ -436,6 +439,7 @@ fn a_record() -> impl Strategy<Value = Rec> {
                 .get(reason)
                 .copied()
                 .flatten(),
+            subnet: [None, None, Some("subnet-1"), Some("subnet-2")][subnet],
         }
     })
 }
