@@ -13,15 +13,26 @@ pub(super) const SLACK: usize = 64;
 #[derive(Debug)]
 pub(super) struct Separators {
     /// Before the first field, then of every space and line feed.
-    fields: Box<[u16; 1 + WINDOW_BYTES + SLACK]>,
+    fields: Box<Fields>,
     /// Of every line feed.
-    lines: Box<[u16; WINDOW_BYTES + SLACK]>,
-    field_count: usize,
-    line_count: usize,
+    lines: Box<Lines>,
+    found: Found,
+}
+
+/// How many positions there are, and what was seen on the way. Whoever looks for them keeps this by itself: in
+/// [`Separators`] it would be read and written for every block of text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    fields: usize,
+    lines: usize,
     /// Two separators in a row, and whether the last byte was one.
     doubled: u64,
     after_one: u64,
 }
+
+/// Room for positions.
+pub(super) type Fields = [u16; 1 + WINDOW_BYTES + SLACK];
+pub(super) type Lines = [u16; WINDOW_BYTES + SLACK];
 
 /// What stands before the first field: the position before the text.
 const BEFORE: u16 = u16::MAX;
@@ -35,10 +46,7 @@ impl Separators {
         Self {
             fields: Box::new([BEFORE; 1 + WINDOW_BYTES + SLACK]),
             lines: Box::new([0; WINDOW_BYTES + SLACK]),
-            field_count: 0,
-            line_count: 0,
-            doubled: 0,
-            after_one: 1,
+            found: Found::NOTHING,
         }
     }
 
@@ -52,22 +60,23 @@ impl Separators {
     }
 
     fn find_portably(&mut self, text: &[u8]) {
-        self.begin();
+        let (mut found, fields, lines_found) = self.begin();
         for (nth, block) in text[..text.len().min(WINDOW_BYTES)].chunks(64).enumerate() {
             let (mut spaces, mut lines) = (0_u64, 0_u64);
             for (at, byte) in block.iter().enumerate() {
                 spaces |= u64::from(*byte == b' ') << at;
                 lines |= u64::from(*byte == b'\n') << at;
             }
-            self.note_lines(nth * 64, lines);
-            self.note_fields(nth * 64, spaces | lines);
+            found.note_lines(lines_found, nth * 64, lines);
+            found.note_fields(fields, nth * 64, spaces | lines);
         }
+        self.end(found);
     }
 
     /// The position before the first field and all positions of spaces and line feeds, in order.
     #[inline]
     pub(super) fn fields(&self) -> &[u16] {
-        &self.fields[..=self.field_count]
+        &self.fields[..=self.found.fields]
     }
 
     /// The positions from the `nth` on, however many there are.
@@ -87,21 +96,31 @@ impl Separators {
     /// All positions of line feeds, in order.
     #[inline]
     pub(super) fn lines(&self) -> &[u16] {
-        &self.lines[..self.line_count]
+        &self.lines[..self.found.lines]
     }
 
+    /// Nothing found yet, and room for the ends of fields and of lines.
     #[inline]
-    pub(super) fn begin(&mut self) {
-        (self.field_count, self.line_count) = (0, 0);
-        // A window begins a line: a separator there is one after another.
-        (self.doubled, self.after_one) = (0, 1);
+    pub(super) fn begin(&mut self) -> (Found, &mut Fields, &mut Lines) {
+        (Found::NOTHING, &mut self.fields, &mut self.lines)
+    }
+
+    /// All was looked at.
+    #[inline]
+    pub(super) fn end(&mut self, found: Found) {
+        self.found = found;
     }
 
     /// Whether no field is empty: no two separators stand in a row.
     #[inline]
     pub(super) fn are_single(&self) -> bool {
-        self.doubled == 0
+        self.found.doubled == 0
     }
+}
+
+impl Found {
+    /// A window begins a line: a separator there is one after another.
+    const NOTHING: Self = Self { fields: 0, lines: 0, doubled: 0, after_one: 1 };
 
     /// Watches for separators in a row.
     #[inline]
@@ -112,26 +131,26 @@ impl Separators {
 
     /// Takes the line feeds of the 64 bytes at `at`.
     #[inline]
-    pub(super) fn note_lines(&mut self, at: usize, mut mask: u64) {
+    pub(super) fn note_lines(&mut self, lines: &mut Lines, at: usize, mut mask: u64) {
         // One or none, nearly always: writing what may be no position costs less than asking.
         let count = mask.count_ones() as usize;
-        self.lines[self.line_count] = position(at, mask);
+        lines[self.lines] = position(at, mask);
         if count > 1 {
             for nth in 1..count {
                 mask &= mask - 1;
-                self.lines[self.line_count + nth] = position(at, mask);
+                lines[self.lines + nth] = position(at, mask);
             }
         }
-        self.line_count += count;
+        self.lines += count;
     }
 
     /// Takes the ends of fields in the 64 bytes at `at`.
     #[inline]
-    pub(super) fn note_fields(&mut self, at: usize, mut mask: u64) {
+    pub(super) fn note_fields(&mut self, fields: &mut Fields, at: usize, mut mask: u64) {
         self.note_doubled(mask);
         let count = mask.count_ones() as usize;
         // Nearly always few enough: writing what may be no position costs less than asking for each.
-        let room = self.room();
+        let room = self.room(fields);
         for place in &mut room[..12] {
             *place = position(at, mask);
             mask &= mask.wrapping_sub(1);
@@ -147,16 +166,16 @@ impl Separators {
 
     /// Where the next positions go.
     #[inline]
-    pub(super) fn room(&mut self) -> &mut [u16; SLACK] {
-        let at = 1 + self.field_count;
-        let room = self.fields[at..].first_chunk_mut();
+    pub(super) fn room(self, fields: &mut Fields) -> &mut [u16; SLACK] {
+        let at = 1 + self.fields;
+        let room = fields[at..].first_chunk_mut();
         room.unwrap_or_else(|| unreachable!("a window has no more positions than bytes"))
     }
 
     /// Says how many positions were put there.
     #[inline]
     pub(super) fn advance(&mut self, count: usize) {
-        self.field_count += count;
+        self.fields += count;
     }
 }
 

@@ -114,7 +114,7 @@ fn prefetch(text: &[u8], at: usize) {
 fn find_avx2(text: &[u8], into: &mut Separators) {
     let (space, line_feed) = (_mm256_set1_epi8(0x20), _mm256_set1_epi8(0x0a));
     let text = &text[..text.len().min(WINDOW_BYTES)];
-    into.begin();
+    let (mut found, fields_found, lines_found) = into.begin();
     let mut at = 0;
     while at < text.len() {
         let bytes = block(text, at);
@@ -129,10 +129,11 @@ fn find_avx2(text: &[u8], into: &mut Separators) {
             u64::from(low) | u64::from(high) << 32
         };
         let lines = mask(line_feed);
-        into.note_lines(at, lines);
-        into.note_fields(at, mask(space) | lines);
+        found.note_lines(lines_found, at, lines);
+        found.note_fields(fields_found, at, mask(space) | lines);
         at += 64;
     }
+    into.end(found);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -150,7 +151,7 @@ fn find_avx512<const DOTS: bool>(text: &[u8], into: &mut Separators) {
     // SAFETY: 64 bytes.
     let positions = unsafe { _mm512_loadu_si512(POSITIONS.as_ptr().cast()) };
     let text = &text[..text.len().min(WINDOW_BYTES)];
-    into.begin();
+    let (mut found, fields_found, lines_found) = into.begin();
     let mut at = 0;
     while at < text.len() {
         let bytes = block(text, at);
@@ -162,24 +163,25 @@ fn find_avx512<const DOTS: bool>(text: &[u8], into: &mut Separators) {
         if DOTS {
             fields |= _mm512_cmpeq_epi8_mask(bytes, dot);
         }
-        into.note_lines(at, lines);
-        into.note_doubled(fields);
-        let found = _mm512_maskz_compress_epi8(fields, positions);
+        found.note_lines(lines_found, at, lines);
+        found.note_doubled(fields);
+        let within = _mm512_maskz_compress_epi8(fields, positions);
         #[expect(clippy::cast_possible_truncation, reason = "a window is shorter than 64 KiB")]
         let base = _mm512_set1_epi16((at as u16).cast_signed());
-        let low = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(found)), base);
+        let low = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(within)), base);
         let count = fields.count_ones() as usize;
-        let room: &mut [u16; SLACK] = into.room();
+        let room: &mut [u16; SLACK] = found.room(fields_found);
         // SAFETY: `room` is 64 numbers of 16 bits: two stores of 32.
         unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), low) };
         if count > 32 {
-            let high = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(found)), base);
+            let high = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(within)), base);
             // SAFETY: as above.
             unsafe { _mm512_storeu_si512(room.as_mut_ptr().add(32).cast(), high) };
         }
-        into.advance(count);
+        found.advance(count);
         at += 64;
     }
+    into.end(found);
 }
 
 /// How the digits of an address of one shape move into place.
