@@ -102,7 +102,7 @@ pub(super) fn settle(
     interfaces: &InterfaceTable,
     into: &mut Settled,
 ) {
-    let requests = || entries.iter().filter(|entry| entry.is_request);
+    let requests = || entries.iter().filter(|entry| entry.is_request && !entry.was_answered_at_once());
     let mut rejected: HashMap<u64, Vec<RejectedNearby>> = HashMap::with_capacity(requests().count());
     rejected.extend(requests().map(|entry| (entry.hash, Vec::new())));
     if !rejected.is_empty() {
@@ -113,6 +113,9 @@ pub(super) fn settle(
         }
     }
     for entry in entries {
+        if entry.was_answered_at_once() {
+            continue;
+        }
         if entry.is_request {
             let rejected = rejected.get(&entry.hash).map_or(&[][..], Vec::as_slice);
             entry.settle_request(rejected, match_window_seconds, interfaces, into);
@@ -140,6 +143,14 @@ impl Entry {
         }
         let reverse = if here { Relation::Reverse } else { Relation::ReverseElsewhere };
         (row.packet == self.packet.reversed()).then_some(reverse)
+    }
+
+    /// Whether this is one request and something came back to it, as with nearly all: then there is nothing to decide. What
+    /// was found of one record lies inside the match window.
+    fn was_answered_at_once(&self) -> bool {
+        self.is_request
+            && self.more.is_empty()
+            && self.hits.iter().any(|hit| hit.relation == Relation::Reverse)
     }
 
     /// Decides which of its requests got no answer. `rejected` are the rejected records of the same conversation.
