@@ -20,6 +20,21 @@ const SLICE_SECONDS: i64 = 1024;
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
 
+/// Moves those that are chosen from one list to the end of another one, without a branch for each.
+fn take_out(list: &mut Vec<u64>, chosen: impl Iterator<Item = bool>, into: &mut Vec<u64>) {
+    into.resize(list.len(), 0);
+    let (mut left, mut taken) = (0, 0);
+    for (at, is_chosen) in (0..list.len()).zip(chosen) {
+        let one = list[at];
+        list[left] = one;
+        into[taken] = one;
+        left += usize::from(!is_chosen);
+        taken += usize::from(is_chosen);
+    }
+    list.truncate(left);
+    into.truncate(taken);
+}
+
 /// What a record is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -169,42 +184,31 @@ impl Identities {
     ) {
         self.waiting.add(Class::Accepted, identities.len() as u64);
         let (first, last) = (Slice::of(earliest), Slice::of(latest));
-        if last - first == 1 {
-            self.add_to_two(identities, first, starts);
-            return;
-        }
-        if first != last {
+        if last - first > 1 {
             for (identity, start) in identities.drain(..).zip(starts) {
                 let place = self.place(start);
                 self.slices[place].single[Class::Accepted as usize].push(identity);
             }
             return;
         }
-        let place = self.place(earliest);
+        if last > first {
+            let mut of_last = self.spare.list(identities.len() / 2);
+            take_out(identities, starts.map(|start| Slice::of(start) == last), &mut of_last);
+            self.add_list(&mut of_last, latest);
+            self.spare.keep(of_last);
+        }
+        self.add_list(identities, earliest);
+    }
+
+    /// Takes the identities of accepted records of one slice and leaves an empty list.
+    fn add_list(&mut self, identities: &mut Vec<u64>, start: i64) {
+        let place = self.place(start);
         let slice = &mut self.slices[place];
         if identities.len() < WHOLE || identities.len() * 2 < identities.capacity() {
             slice.single[Class::Accepted as usize].append(identities);
         } else {
             let empty = self.spare.list(identities.len());
             slice.whole.push(std::mem::replace(identities, empty));
-        }
-    }
-
-    /// The same for those of two slices, the `first` one and the next: no branch for each.
-    fn add_to_two(&mut self, identities: &mut Vec<u64>, first: i64, starts: impl Iterator<Item = i64>) {
-        let mut lists = [first, first + 1].map(|slice| {
-            let place = self.place(slice * SLICE_SECONDS);
-            std::mem::take(&mut self.slices[place].single[Class::Accepted as usize])
-        });
-        for list in &mut lists {
-            list.reserve(identities.len());
-        }
-        for (identity, start) in identities.drain(..).zip(starts) {
-            lists[usize::from(Slice::of(start) != first)].push(identity);
-        }
-        for (slice, list) in [first, first + 1].into_iter().zip(lists) {
-            let place = self.place(slice * SLICE_SECONDS);
-            self.slices[place].single[Class::Accepted as usize] = list;
         }
     }
 
