@@ -8,8 +8,9 @@ const KEPT_BYTES: std::ffi::c_int = 1 << 30;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES: std::ffi::c_int = 4 << 20;
 
-/// Has freed memory wait for what is allocated next instead of going back to the system, which would take as long at the end
-/// of a run as giving all of it back at once when the process ends. For commands that read once and end.
+/// Has freed memory wait for what is allocated next instead of going back to the system piece by piece. For the end of a run,
+/// when the process gives back all of it at once soon after: before that, pieces that nothing fits into would add up to half
+/// as much memory again.
 ///
 /// It does nothing where the C library is not glibc (`mallopt(3)`).
 pub fn keep_freed() {

@@ -9,7 +9,6 @@ use super::session::Session;
 use super::sources::Window;
 use super::{Outcome, follow, interrupt};
 use crate::config::{ColorChoice, Diagnose, Output};
-use crate::memory;
 use crate::report::{self, TextStyle, escape_for_terminal, view::Diagnosis};
 
 /// Width of text that goes to no terminal.
@@ -22,7 +21,7 @@ pub fn run(config: &Diagnose) -> anyhow::Result<Outcome> {
     if let Some(interval_seconds) = config.follow_seconds {
         return follow::run(config, &mut session, &stop, interval_seconds);
     }
-    memory::keep_freed();
+    session.ends_after_next();
     let diagnosis = session.diagnose(Window::asked_for(config.since, config.until))?;
     if config.strict {
         refuse_imperfect(&diagnosis)?;

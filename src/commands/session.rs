@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
     watch: Watch,
     /// Some of the time holds accepted records: a part without any is no REJECT-only log.
     accepted_elsewhere: bool,
+    /// Nothing is read after the next reading.
+    is_last: bool,
     /// Said when an interrupt comes before there is anything to show; nothing once something was shown.
     last_words: Option<&'static str>,
 }
@@ -60,8 +62,14 @@ impl<'a> Session<'a> {
             network,
             watch,
             accepted_elsewhere: false,
+            is_last: false,
             last_words,
         })
+    }
+
+    /// Takes note that the next reading is the only one.
+    pub(super) fn ends_after_next(&mut self) {
+        self.is_last = true;
     }
 
     /// Reads what there is of `window` and says what it means. Before there is anything to show, an interrupt ends
@@ -211,6 +219,7 @@ impl<'a> Session<'a> {
             },
             gateways: Arc::new(self.network.nat_gateway_interfaces()),
             coverage: config.keep.coverage,
+            is_last: self.is_last,
             stop: self.stop.clone(),
         }
     }

@@ -16,6 +16,7 @@ use crate::correlate::{
     Batch, Correlated, Correlator, LateRecord, MALFORMED_EXAMPLES, MalformedLine, Options, Selection,
 };
 use crate::decode::{Decoder, Limits};
+use crate::memory;
 use crate::net::Timestamp;
 use crate::record::{LogFormat, MissingField};
 use crate::source::{Object, Stop};
@@ -63,6 +64,8 @@ pub struct ReadOptions {
     pub gateways: Arc<HashSet<Vec<u8>>>,
     /// Whether to take note of when there are records of each interface.
     pub coverage: bool,
+    /// Whether the process ends after this reading: giving memory back to the system would be for nothing.
+    pub is_last: bool,
     /// Asks to end early: what was read until then is the result, and the rest is named as incomplete.
     pub stop: Stop,
 }
@@ -147,6 +150,9 @@ fn read_once(
         let _closing = gate.closing();
         join.all(&plan, observer)
     })?;
+    if options.is_last {
+        memory::keep_freed();
+    }
     Ok(join.finish(options.threads))
 }
 

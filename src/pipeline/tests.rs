@@ -60,6 +60,7 @@ fn read_folder(folder: &Path, threads: usize, chunk_bytes: usize, memory_limit_b
         correlate: Options { match_window_seconds: 300, memory_limit_bytes },
         gateways: Arc::default(),
         coverage: false,
+        is_last: false,
         stop: Stop::default(),
     };
     // A join that is slower than the readers: what it has no room for is held back.

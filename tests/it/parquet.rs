@@ -336,6 +336,7 @@ fn read_file(path: &Path) -> Reading {
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
         gateways: std::sync::Arc::default(),
         coverage: false,
+        is_last: false,
         stop: Stop::default(),
     };
     read(&found.objects, &options, &mut |_, _| {})

@@ -43,6 +43,7 @@ fn join(objects: &[Object], threads: usize) -> Reading {
         correlate: Options { match_window_seconds: 300, memory_limit_bytes: usize::MAX },
         gateways: std::sync::Arc::default(),
         coverage: false,
+        is_last: false,
         stop: Stop::default(),
     };
     read(objects, &options, &mut |_, _| {})
