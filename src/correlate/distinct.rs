@@ -92,8 +92,8 @@ impl DistinctCounter {
         distinct
     }
 
-    /// Whether no hash can be there twice; `false` where that would have to be looked up. Of 4096 hashes one in some
-    /// thousands has three bits in common with others.
+    /// Whether no hash can be there twice; `false` where that would have to be looked up: of 4096 different hashes, one in
+    /// ten such lists has one whose three bits others have set.
     fn are_distinct(&mut self, lists: &[&[u64]]) -> bool {
         self.sieve.clear();
         self.sieve.resize(SIEVE_WORDS, 0);

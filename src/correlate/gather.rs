@@ -4,7 +4,6 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::Ipv4Addr;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;

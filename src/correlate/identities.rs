@@ -20,21 +20,6 @@ const SLICE_SECONDS: i64 = 1024;
 /// A list shorter than this is copied: memory for many small objects is not to be that of as many large ones.
 const WHOLE: usize = if cfg!(test) { 2 } else { 1024 };
 
-/// Moves those that are chosen from one list to the end of another one, without a branch for each.
-fn take_out(list: &mut Vec<u64>, chosen: impl Iterator<Item = bool>, into: &mut Vec<u64>) {
-    into.resize(list.len(), 0);
-    let (mut left, mut taken) = (0, 0);
-    for (at, is_chosen) in (0..list.len()).zip(chosen) {
-        let one = list[at];
-        list[left] = one;
-        into[taken] = one;
-        left += usize::from(!is_chosen);
-        taken += usize::from(is_chosen);
-    }
-    list.truncate(left);
-    into.truncate(taken);
-}
-
 /// What a record is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -381,6 +366,21 @@ impl Identities {
 
 fn numbers(bytes: &[u8]) -> Vec<u64> {
     bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
+}
+
+/// Moves those that are chosen from one list into another one, which holds nothing else then; without a branch for each.
+fn take_out(list: &mut Vec<u64>, chosen: impl Iterator<Item = bool>, into: &mut Vec<u64>) {
+    into.resize(list.len(), 0);
+    let (mut left, mut taken) = (0, 0);
+    for (at, is_chosen) in (0..list.len()).zip(chosen) {
+        let one = list[at];
+        list[left] = one;
+        into[taken] = one;
+        left += usize::from(!is_chosen);
+        taken += usize::from(is_chosen);
+    }
+    list.truncate(left);
+    into.truncate(taken);
 }
 
 #[cfg(test)]

@@ -168,10 +168,9 @@ struct Known {
 }
 
 impl InterfaceTable {
-    /// The index of an interface, after taking in what a batch says about it. Of contradicting places the first in
-    /// alphabetical order is kept, so that the order of batches does not matter. `None` when it is new and the table
-    /// takes `limit` bytes already.
-    /// `name` is the hash of its name.
+    /// The index of an interface, whose name has the hash `name`, after taking in what a batch says about it. Of
+    /// contradicting places the first in alphabetical order is kept, so that the order of batches does not matter. `None`
+    /// when it is new and the table takes `limit` bytes already.
     pub(super) fn merge(&mut self, seen: &Interface, name: u64, limit: usize) -> Option<InterfaceIndex> {
         let index = match self.ids.find_hashed(&seen.interface_id, name) {
             Some(index) => index,
