@@ -4,17 +4,16 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use super::accepted::{AcceptedRow, WideRow};
 use super::conversation::RejectedRecord;
 use super::coverage::Coverage;
 use super::familiar::Familiar;
-use super::hash::{Identity, addresses, addresses_v4, name_hash};
-use super::interface::{Interface, InterfaceIndex, OwnAddress};
+use super::hash::{Identity, addresses, addresses_v4};
+use super::interface::InterfaceIndex;
+use super::numbering::{News, Numbered, NumberedInterfaces, Numbering};
 use super::reject::RejectedRow;
 use super::rows::Rows;
 use super::selection::Selection;
@@ -28,11 +27,6 @@ use crate::record::{
 
 /// Malformed lines of one object that are kept as examples: its first ones, so that no batch needs more.
 pub const MALFORMED_EXAMPLES: usize = 5;
-
-/// With more interfaces than this they are numbered anew: those that come no more are forgotten.
-const MOST_INTERFACES: usize = if cfg!(test) { 2 } else { 4096 };
-
-static NEXT_GATHERER: AtomicU64 = AtomicU64::new(0);
 
 /// Every line in exactly one place. Accepted, rejected, `NODATA` and `SKIPDATA` rows are counted by the correlator,
 /// which knows duplicates.
@@ -91,23 +85,6 @@ pub(super) struct StatusRow {
     /// `None` where the format lacks what tells two such records apart: then none is taken for a copy.
     pub(super) identity: Option<u64>,
     pub(super) skip_data: bool,
-}
-
-/// A gatherer numbers the interfaces that it meets. When there are too many it begins anew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Numbering {
-    pub(super) gatherer: u64,
-    pub(super) beginning: u32,
-}
-
-/// All that is known of an interface by now.
-#[derive(Debug)]
-pub(super) struct News {
-    /// Its number in the numbering.
-    pub(super) index: InterfaceIndex,
-    /// The hash of its name.
-    pub(super) name: u64,
-    pub(super) interface: Interface,
 }
 
 /// The rows of one chunk. Interfaces have the numbers of who collected them; batches of one gatherer are to be taken in in
@@ -196,37 +173,13 @@ impl Batch {
     }
 }
 
-/// An interface that has a number.
-#[derive(Debug)]
-struct Numbered {
-    interface: Interface,
-    /// The hash of its name.
-    name: u64,
-    /// Whether the batch in the making says something new of it.
-    is_news: bool,
-}
-
-impl Numbered {
-    fn is_told_of(&mut self, index: InterfaceIndex, news: &mut Vec<InterfaceIndex>) {
-        if !std::mem::replace(&mut self.is_news, true) {
-            news.push(index);
-        }
-    }
-}
-
 /// Collects the records of one chunk.
 #[derive(Debug)]
 pub struct Gatherer<'a> {
     selection: &'a Selection,
     match_window_seconds: i64,
     batch: Batch,
-    numbering: Numbering,
-    /// By the numbers in use.
-    interfaces: Vec<Numbered>,
-    by_name: HashTable<u32>,
-    /// Those of which this batch says something new.
-    news: Vec<InterfaceIndex>,
-    last: Option<InterfaceIndex>,
+    interfaces: NumberedInterfaces,
     hasher: FixedState,
     familiar: Familiar,
     /// When the rows taken as usual were, and the other ones.
@@ -245,11 +198,7 @@ impl<'a> Gatherer<'a> {
             selection,
             match_window_seconds,
             batch: Batch::default(),
-            numbering: Numbering { gatherer: NEXT_GATHERER.fetch_add(1, Ordering::Relaxed), beginning: 0 },
-            interfaces: Vec::new(),
-            by_name: HashTable::new(),
-            news: Vec::new(),
-            last: None,
+            interfaces: NumberedInterfaces::new(),
             hasher: FixedState::with_seed(0x666c_6f77),
             familiar: Familiar::default(),
             usual: RowTimes::NONE,
@@ -269,7 +218,7 @@ impl<'a> Gatherer<'a> {
             && malformed.is_empty()
             && missing.is_empty()
             && foreign.is_empty()
-            && self.news.is_empty()
+            && !self.interfaces.have_news()
             && (accepted.len() == 0 && wide.is_empty() && rejected.is_empty() && status.is_empty())
     }
 
@@ -290,14 +239,9 @@ impl<'a> Gatherer<'a> {
         }
         self.batch.row_times = row_times;
         let rows = self.batch.accepted.len();
-        self.batch.numbering = self.numbering;
-        for index in self.news.drain(..) {
-            let Numbered { interface, name, is_news } = &mut self.interfaces[index.0 as usize];
-            *is_news = false;
-            self.batch.news.push(News { index, name: *name, interface: interface.clone() });
-        }
-        if self.interfaces.len() > MOST_INTERFACES {
-            self.number_anew();
+        self.batch.numbering = self.interfaces.tell(&mut self.batch.news);
+        if self.interfaces.begin_anew_if_many() {
+            self.familiar = Familiar::default();
         }
         let full = std::mem::replace(&mut self.batch, empty);
         // The next batch will have about as many rows; lists that grow are copied, and have room for what never comes.
@@ -307,50 +251,6 @@ impl<'a> Gatherer<'a> {
             self.batch.accepted_identities.reserve_exact(expected);
         }
         full
-    }
-
-    fn number_anew(&mut self) {
-        self.numbering.beginning = self.numbering.beginning.wrapping_add(1);
-        self.interfaces.clear();
-        self.by_name.clear();
-        self.familiar = Familiar::default();
-        self.last = None;
-    }
-
-    fn interface(&mut self, record: &FlowRecord<'_>) -> Option<InterfaceIndex> {
-        let name = record.interface_id.or(record.resource_id)?;
-        let is_last =
-            |last: &InterfaceIndex| *self.interfaces[last.0 as usize].interface.interface_id == *name;
-        let index = self.last.filter(is_last).unwrap_or_else(|| self.numbered(name));
-        let numbered = &mut self.interfaces[index.0 as usize];
-        let Interface { subnet_id, vpc_id, .. } = &mut numbered.interface;
-        if learn(subnet_id, record.subnet_id) | learn(vpc_id, record.vpc_id) {
-            numbered.is_told_of(index, &mut self.news);
-        }
-        self.last = Some(index);
-        Some(index)
-    }
-
-    /// The number of an interface of this name, which is given one if it has none.
-    fn numbered(&mut self, interface_id: &[u8]) -> InterfaceIndex {
-        let name = name_hash(interface_id);
-        let is_it = |at: &u32| *self.interfaces[*at as usize].interface.interface_id == *interface_id;
-        if let Some(index) = self.by_name.find(name, is_it) {
-            return InterfaceIndex(*index);
-        }
-        let index = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
-        let interface = Interface {
-            interface_id: interface_id.into(),
-            subnet_id: None,
-            vpc_id: None,
-            own_address: OwnAddress::default(),
-        };
-        self.interfaces.push(Numbered { interface, name, is_news: false });
-        let interfaces = &self.interfaces;
-        self.by_name.insert_unique(name, index, |at| interfaces[*at as usize].name);
-        let index = InterfaceIndex(index);
-        self.interfaces[index.0 as usize].is_told_of(index, &mut self.news);
-        index
     }
 
     /// Whether the place filters let a record through. By what the record itself says: what others say of its
@@ -365,7 +265,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn status_record(&mut self, record: &FlowRecord<'_>) {
-        let interface = self.interface(record);
+        let interface = self.interfaces.of(record);
         let span = match (record.start, record.end) {
             (Some(start), Some(end)) => Span { start, end },
             (Some(at), None) | (None, Some(at)) => Span { start: at, end: at },
@@ -385,21 +285,15 @@ impl<'a> Gatherer<'a> {
     fn flow_record(&mut self, record: &FlowRecord<'_>) {
         let rejected = record.action == Some(Action::Reject);
         let (Some(interface), Some(flow), Some(start), Some(end)) =
-            (self.interface(record), record.flow(), record.start, record.end)
+            (self.interfaces.of(record), record.flow(), record.start, record.end)
         else {
             self.unpairable(record, rejected);
             return;
         };
         self.batch.has_tcp_flags |= record.tcp_flags.is_some();
-        let at = interface.0 as usize;
         if record.interface_id.is_some() {
             // A regional NAT gateway is no interface: no address is common to its records.
-            let numbered = &mut self.interfaces[at];
-            let known = numbered.interface.own_address;
-            numbered.interface.own_address.observe(&flow, record.flow_direction);
-            if numbered.interface.own_address != known {
-                numbered.is_told_of(interface, &mut self.news);
-            }
+            self.interfaces.observe(interface, &flow, record.flow_direction);
         }
         let packet = packet_level(record, flow);
         let span = Span { start, end };
@@ -517,16 +411,14 @@ impl<'a> Gatherer<'a> {
     #[inline(never)]
     fn unfamiliar(&mut self, record: &PlainRecord<'_>) {
         self.flow_record(&record.widen());
-        if let Some(index) = self.last {
-            let at = index.0 as usize;
-            let Numbered { interface, name, .. } = &self.interfaces[at];
+        if let Some((index, Numbered { interface, name, .. })) = self.interfaces.last() {
             self.familiar.learn(record, index, *name, interface);
         }
     }
 
     #[inline]
     fn accepted(&mut self, row: WideRow, identity: u64) {
-        let name = self.interfaces[row.interface.0 as usize].name;
+        let name = self.interfaces.name_hash(row.interface);
         if let Some(compact) = row.compact(name) {
             let times = RowTimes::of(&compact);
             self.others = Some(self.others.map_or(times, |others| others.and(times)));
@@ -577,7 +469,7 @@ impl<'a> Gatherer<'a> {
         span: Span,
     ) -> u64 {
         let identity = Identity {
-            name: self.interfaces[interface.0 as usize].name,
+            name: self.interfaces.name_hash(interface),
             addresses: addresses(flow.srcaddr, flow.dstaddr),
             packet_addresses: addresses(packet.srcaddr, packet.dstaddr),
             srcport: flow.srcport,
@@ -595,22 +487,11 @@ impl<'a> Gatherer<'a> {
     /// The same for a record without a flow.
     fn status_identity(&self, interface: Option<InterfaceIndex>, skip_data: bool, span: Span) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(interface.map_or(0, |index| self.interfaces[index.0 as usize].name));
+        hasher.write_u64(interface.map_or(0, |index| self.interfaces.name_hash(index)));
         hasher.write_u64(1 << 16 | u64::from(skip_data));
         hasher.write_i64(span.start.0 << 32 ^ span.end.0);
         hasher.finish()
     }
-}
-
-/// Of contradicting places the first in alphabetical order is kept, so that the order of records does not matter. `true`
-/// if something was learnt.
-#[inline]
-fn learn(known: &mut Option<Box<[u8]>>, said: Option<&[u8]>) -> bool {
-    let Some(said) = said.filter(|said| known.as_deref().is_none_or(|known| *said < known)) else {
-        return false;
-    };
-    *known = Some(said.into());
-    true
 }
 
 /// The flow with packet-level addresses. With one of the two only, a request and its reply would not mirror each other.

@@ -23,6 +23,7 @@ mod interface;
 mod kept;
 mod names;
 mod nearby;
+mod numbering;
 mod onset;
 mod overflow;
 mod probe;
