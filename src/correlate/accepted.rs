@@ -13,14 +13,14 @@ use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::record::PlainRecord;
 
 /// The most interfaces a compact row can tell apart.
-const MAX_COMPACT_INTERFACE: u32 = (1 << 16) - 1;
+pub(super) const MAX_COMPACT_INTERFACE: u32 = (1 << 16) - 1;
 
 /// The longest capture window of a compact row, in seconds: twelve bits.
-const MAX_COMPACT_SECONDS: u32 = (1 << 12) - 1;
+pub(super) const MAX_COMPACT_SECONDS: u32 = (1 << 12) - 1;
 
-const HAS_FLAGS: u32 = 1;
-const INGRESS: u32 = 1 << 1;
-const EGRESS: u32 = 1 << 2;
+pub(super) const HAS_FLAGS: u32 = 1;
+pub(super) const INGRESS: u32 = 1 << 1;
+pub(super) const EGRESS: u32 = 1 << 2;
 const CONTEXT: u32 = 1 << 3;
 
 /// An accepted IPv4 record in 32 bytes.
@@ -32,28 +32,30 @@ pub struct AcceptedRow {
 
 /// What a row is turned away by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct Head {
     /// [`conversation_tag`]. With the rest of the row it tells the destination address.
     pub(super) conversation: u32,
     /// See [`origin`].
     pub(super) origin: u16,
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Of the packets, where the format has them.
-    tcp_flags: u8,
+    pub(super) tcp_flags: u8,
 }
 
 /// The rest of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct Body {
-    srcaddr: u32,
+    pub(super) srcaddr: u32,
     /// From the upper bits down: interface in 16, seconds from `start` to `end` in 12, and in 4 whether this is evidence
     /// only, direction and flags, as far as the format has them.
-    interface_seconds_meta: u32,
-    start: u32,
-    packets: u32,
-    bytes: u32,
-    srcport: u16,
-    dstport: u16,
+    pub(super) interface_seconds_meta: u32,
+    pub(super) start: u32,
+    pub(super) packets: u32,
+    pub(super) bytes: u32,
+    pub(super) srcport: u16,
+    pub(super) dstport: u16,
 }
 
 /// An accepted record, any size.
@@ -311,7 +313,25 @@ impl AcceptedRow {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Head {
+    /// Of no row.
+    pub(super) const NONE: Self = Self { conversation: 0, origin: 0, protocol: Protocol(0), tcp_flags: 0 };
+}
+
 impl Body {
+    /// Of no row.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) const NONE: Self = Self {
+        srcaddr: 0,
+        interface_seconds_meta: 0,
+        start: 0,
+        packets: 0,
+        bytes: 0,
+        srcport: 0,
+        dstport: 0,
+    };
+
     #[inline]
     pub(super) fn interface(&self) -> InterfaceIndex {
         InterfaceIndex(self.interface_seconds_meta >> 16)

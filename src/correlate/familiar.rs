@@ -2,6 +2,9 @@
 //!
 //! A cache by the end of the name. What is not found here is not unknown; it is looked up at leisure.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_mm256_cmpneq_epi64_mask, _mm256_set_epi64x};
+
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
 #[cfg(target_arch = "x86_64")]
@@ -36,13 +39,13 @@ pub(super) struct Familiar {
 /// What is asked of an interface for every record, in one line of the cache.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-struct Place {
+pub(super) struct Place {
     name: Id,
-    name_hash: u64,
+    pub(super) name_hash: u64,
     /// The address common to all its records, if that is one.
-    own: u32,
-    has_own: bool,
-    index: InterfaceIndex,
+    pub(super) own: u32,
+    pub(super) has_own: bool,
+    pub(super) index: InterfaceIndex,
 }
 
 /// What is asked less often.
@@ -57,25 +60,24 @@ struct Known {
 /// An AWS id of 16 to 32 bytes, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Id {
-    length: u8,
-    ends: ([u64; 2], [u64; 2]),
+    ends: [u64; 4],
+    length: usize,
 }
 
-const NO_ID: Id = Id { length: 0, ends: ([0; 2], [0; 2]) };
+const NO_ID: Id = Id { length: 0, ends: [0; 4] };
 
 /// In a place that is free; no record's id is like it.
-const FREE: Id = Id { length: u8::MAX, ends: ([0; 2], [0; 2]) };
+const FREE: Id = Id { length: usize::MAX, ends: [0; 4] };
 
 const NO_PLACE: Place = Place { name: FREE, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
 
 const NOTHING_KNOWN: Known = Known { subnet_id: NO_ID, vpc_id: NO_ID, own: Common::Unseen };
 
 impl Id {
-    #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
     #[inline]
     fn of(token: Token<'_>) -> Self {
         if (16..=32).contains(&token.length()) {
-            Self { length: token.length() as u8, ends: token.both_ends() }
+            Self { length: token.length(), ends: token.both_ends() }
         } else {
             NO_ID
         }
@@ -85,29 +87,30 @@ impl Id {
         let text = text.unwrap_or_default();
         match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) if text.len() <= 32 => {
-                let length = u8::try_from(text.len()).unwrap_or(0);
-                Self { length, ends: (halves(first), halves(last)) }
+                let ([a, b], [c, d]) = (halves(first), halves(last));
+                Self { length: text.len(), ends: [a, b, c, d] }
             }
             _ => NO_ID,
         }
     }
 
-    #[inline]
-    fn hash(self) -> u64 {
-        // The ids of one account differ in all their digits: the last eight are as good as any.
-        self.ends.1[1].wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
     /// Whether two ids are the same, asked once for all their bytes.
     #[inline]
     fn is(&self, other: &Self) -> bool {
-        let (first, last) = self.ends;
-        let (other_first, other_last) = other.ends;
-        let ends = first[0] ^ other_first[0]
-            | first[1] ^ other_first[1]
-            | last[0] ^ other_last[0]
-            | last[1] ^ other_last[1];
-        ends | u64::from(self.length ^ other.length) == 0
+        let [a, b, c, d] = self.ends;
+        let [other_a, other_b, other_c, other_d] = other.ends;
+        let ends = a ^ other_a | b ^ other_b | c ^ other_c | d ^ other_d;
+        ends | (self.length ^ other.length) as u64 == 0
+    }
+
+    /// The same of a text of any length.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,avx2")]
+    fn is_of(&self, token: Token<'_>) -> bool {
+        let [a, b, c, d] = self.ends.map(u64::cast_signed);
+        let differ = _mm256_cmpneq_epi64_mask(token.ends_at_once(), _mm256_set_epi64x(d, c, b, a));
+        usize::from(differ) | (self.length ^ token.length()) == 0
     }
 }
 
@@ -123,16 +126,16 @@ impl Default for Familiar {
 }
 
 impl Familiar {
-    /// The first place where a name may be.
+    /// The first place where a name may be, by its last eight bytes: the ids of one account differ in all their digits.
     #[expect(clippy::cast_possible_truncation, reason = "as many bits as there are places")]
     #[inline]
-    fn first_place(&self, name: Id) -> usize {
-        (name.hash() >> self.shift) as usize
+    fn first_place(&self, name_end: u64) -> usize {
+        (name_end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     /// The place of a name, or a free one where it would be.
     fn place(&self, name: Id) -> Result<usize, Option<usize>> {
-        let first = self.first_place(name);
+        let first = self.first_place(name.ends[3]);
         for at in first..first + TRIES {
             let place = &self.places[at];
             if place.name == FREE {
@@ -166,19 +169,56 @@ impl Familiar {
         true
     }
 
-    /// Has the processor fetch what will be asked of a record's interface: from one record to the next it is another one.
+    /// Where a record's interface is nearly always, if anywhere. Has the processor fetch what will be asked of it: from one
+    /// record to the next it is another one.
     #[inline]
-    pub(super) fn expect(&self, record: &PlainRecord<'_>) {
+    pub(super) fn expect(&self, record: &PlainRecord<'_>) -> usize {
+        let at = self.first_place(record.interface_id().last_eight());
         #[cfg(target_arch = "x86_64")]
         {
-            let at = self.first_place(Id::of(record.interface_id()));
             fetch(&self.places[at]);
             if record.subnet_id().is_some() || record.vpc_id().is_some() {
                 fetch(&self.known[at]);
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = record;
+        at
+    }
+
+    /// What is noted of a record's interface, and whether it is certain that the record says nothing new about it; `None`
+    /// where it may say something about what it belongs to. Of a record whose interface has an [own address](Place::own)
+    /// that is left to ask.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,avx2")]
+    pub(super) fn noted(
+        &self,
+        expected: usize,
+        record: &PlainRecord<'_>,
+        has_places: bool,
+    ) -> Option<(&Place, bool)> {
+        let mut at = expected;
+        if !self.places[at].name.is_of(record.interface_id()) {
+            at = self.other_place(record)?;
+        }
+        let place = &self.places[at];
+        if has_places {
+            let known = &self.known[at];
+            let is_known = |id: Option<Token<'_>>, known: &Id| id.is_none_or(|id| known.is_of(id));
+            if !is_known(record.subnet_id(), &known.subnet_id) || !is_known(record.vpc_id(), &known.vpc_id) {
+                return None;
+            }
+        }
+        if place.has_own {
+            return Some((place, false));
+        }
+        self.known[at].says_nothing_new_beyond(record).then_some((place, true))
+    }
+
+    /// The place of an interface that is not at the first one for its name.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(never)]
+    fn other_place(&self, record: &PlainRecord<'_>) -> Option<usize> {
+        self.place(Id::of(record.interface_id())).ok()
     }
 
     /// The number and the name's hash of an interface about which the record says nothing new.
@@ -186,7 +226,7 @@ impl Familiar {
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
         let name = Id::of(record.interface_id());
-        let mut at = self.first_place(name);
+        let mut at = self.first_place(name.ends[3]);
         if !self.places[at].name.is(&name) {
             at = self.place(name).ok()?;
         }

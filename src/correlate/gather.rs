@@ -4,10 +4,13 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::Ipv4Addr;
+use std::ops::BitOr;
 
 use foldhash::fast::FixedState;
 
 use super::accepted::{AcceptedRow, WideRow};
+#[cfg(target_arch = "x86_64")]
+use super::at_once::{AtOnce, Between, Times};
 use super::conversation::RejectedRecord;
 use super::coverage::Coverage;
 use super::familiar::Familiar;
@@ -21,8 +24,11 @@ use super::spare::Reusable;
 use super::waiting::RowTimes;
 use super::{Span, Timestamp};
 use crate::net::{FiveTuple, TcpFlags};
+#[cfg(target_arch = "x86_64")]
+use crate::record;
 use crate::record::{
-    Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, PlainRecord, Problem, Sink,
+    Action, FlowRecord, LogFormat, LogStatus, Malformed, MissingField, PlainRecord, PlainRecords, Problem,
+    Sink,
 };
 
 /// Malformed lines of one object that are kept as examples: its first ones, so that no batch needs more.
@@ -188,12 +194,21 @@ pub struct Gatherer<'a> {
     /// Unix seconds that a record's `end` (or `start`, see [`Selection::by_start`]) and `start` lie between for it to
     /// count; nothing when there are filters.
     counts_between: Option<(i64, i64)>,
+    /// The same for ordinary records that are taken at once, where this processor can.
+    #[cfg(target_arch = "x86_64")]
+    at_once_between: Option<Between>,
+    #[cfg(target_arch = "x86_64")]
+    at_once: Box<AtOnce>,
 }
 
 impl<'a> Gatherer<'a> {
     /// A collector for one input after another.
     #[must_use]
     pub fn new(selection: &'a Selection, match_window_seconds: i64) -> Self {
+        let counts_between = (!selection.has_filters()).then(|| {
+            let (since, until) = (selection.since, selection.until);
+            (since.map_or(i64::MIN, |since| since.0), until.map_or(i64::MAX, |until| until.0))
+        });
         Self {
             selection,
             match_window_seconds,
@@ -203,10 +218,13 @@ impl<'a> Gatherer<'a> {
             familiar: Familiar::default(),
             usual: RowTimes::NONE,
             others: None,
-            counts_between: (!selection.has_filters()).then(|| {
-                let (since, until) = (selection.since, selection.until);
-                (since.map_or(i64::MIN, |since| since.0), until.map_or(i64::MAX, |until| until.0))
-            }),
+            counts_between,
+            #[cfg(target_arch = "x86_64")]
+            at_once_between: counts_between
+                .filter(|_| record::permutes())
+                .and_then(|between| Between::new(between, selection.by_start)),
+            #[cfg(target_arch = "x86_64")]
+            at_once: AtOnce::new(),
         }
     }
 
@@ -359,20 +377,65 @@ impl<'a> Gatherer<'a> {
         });
     }
 
-    /// The same for the row taken last, whose record has these addresses.
+    /// The same for a compact row, whose record has these addresses.
     #[cold]
     #[inline(never)]
-    fn last_may_be_request(&mut self, srcaddr: u32, dstaddr: u32, identity: u64) {
-        let Some(row) = self.batch.accepted.last().map(|row| row.widen()) else { return };
+    fn may_be_request(&mut self, place: usize, srcaddr: u32, dstaddr: u32) {
+        let row = self.batch.accepted.at(place).widen();
+        let identity = self.batch.accepted_identities[place];
         let (srcaddr, dstaddr) = (Ipv4Addr::from(srcaddr).into(), Ipv4Addr::from(dstaddr).into());
         let flow = FiveTuple { srcaddr, dstaddr, ..row.packet };
         self.request(&row, flow, identity);
     }
 
+    /// Takes the accepted records that count, of interfaces about which they say nothing new; one bit for each that was
+    /// taken.
+    fn accepted_as_usual(&mut self, records: PlainRecords<'_>) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(between) = self.at_once_between {
+            return self.accepted_at_once(records, between);
+        }
+        for record in records.iter() {
+            self.familiar.expect(&record);
+        }
+        let taken = |(nth, record)| u64::from(self.accepted_by_itself(&record)) << nth;
+        (0..).zip(records.iter()).map(taken).fold(0, BitOr::bitor)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn accepted_at_once(&mut self, records: PlainRecords<'_>, between: Between) -> u64 {
+        let taken = self.at_once.take(records, &self.familiar, between);
+        let before = self.batch.accepted.len();
+        let (heads, bodies, identities) = self.at_once.rows(taken.records.count_ones() as usize);
+        self.batch.accepted.extend(heads, bodies);
+        self.batch.accepted_identities.extend_from_slice(identities);
+        let mut syns = taken.syns;
+        while syns != 0 {
+            let nth = syns.trailing_zeros();
+            let rows_before = (taken.records & ((1 << nth) - 1)).count_ones() as usize;
+            let (srcaddr, dstaddr) = records.at(nth as usize).addresses();
+            self.may_be_request(before + rows_before, srcaddr, dstaddr);
+            syns &= syns - 1;
+        }
+        if taken.records != 0 {
+            let Times { earliest_start, latest_start, latest_end } = taken.times;
+            self.took_as_usual(earliest_start.into(), latest_start.into(), latest_end.into());
+        }
+        taken.records
+    }
+
+    /// Rows were taken that began and ended then.
+    #[inline]
+    fn took_as_usual(&mut self, earliest_start: i64, latest_start: i64, latest_end: i64) {
+        self.usual.earliest_start = self.usual.earliest_start.min(earliest_start);
+        self.usual.latest_start = self.usual.latest_start.max(latest_start);
+        self.usual.latest_end = self.usual.latest_end.max(latest_end);
+    }
+
     /// Takes an accepted record that counts, of an interface about which it says nothing new; `false` for any other.
     #[expect(clippy::inline_always, reason = "as a call, the record is copied")]
     #[inline(always)]
-    fn accepted_as_usual(&mut self, record: &PlainRecord<'_>) -> bool {
+    fn accepted_by_itself(&mut self, record: &PlainRecord<'_>) -> bool {
         let (start, end) = (i64::from(record.start()), i64::from(record.end()));
         let from = if self.selection.by_start { start } else { end };
         let counts = self.counts_between.is_some_and(|(since, until)| since <= from && start < until);
@@ -395,15 +458,12 @@ impl<'a> Gatherer<'a> {
             packets: u64::from(record.packets()),
             bytes: u64::from(record.bytes()),
         };
-        let identity = identity.hash();
         self.batch.accepted.push(row);
-        self.batch.accepted_identities.push(identity);
+        self.batch.accepted_identities.push(identity.hash());
         if record.tcp_flags() == Some(TcpFlags::SYN_ALONE) {
-            self.last_may_be_request(srcaddr, dstaddr, identity);
+            self.may_be_request(self.batch.accepted.len() - 1, srcaddr, dstaddr);
         }
-        self.usual.earliest_start = self.usual.earliest_start.min(start);
-        self.usual.latest_start = self.usual.latest_start.max(start);
-        self.usual.latest_end = self.usual.latest_end.max(end);
+        self.took_as_usual(start, start, end);
         true
     }
 
@@ -523,18 +583,13 @@ impl Sink for Gatherer<'_> {
         }
     }
 
-    #[expect(clippy::inline_always, reason = "as for accepted_as_usual")]
-    #[inline(always)]
-    fn plain(&mut self, record: &PlainRecord<'_>) {
-        if !self.accepted_as_usual(record) {
-            self.unfamiliar(record);
+    fn plain(&mut self, records: PlainRecords<'_>) {
+        let taken = self.accepted_as_usual(records);
+        let mut others = records.all() & !taken;
+        while others != 0 {
+            self.unfamiliar(&records.at(others.trailing_zeros() as usize));
+            others &= others - 1;
         }
-    }
-
-    #[expect(clippy::inline_always, reason = "as for accepted_as_usual")]
-    #[inline(always)]
-    fn expect(&self, record: &PlainRecord<'_>) {
-        self.familiar.expect(record);
     }
 
     fn malformed(&mut self, line: u64, malformed: Malformed) {
@@ -571,3 +626,6 @@ impl Sink for Gatherer<'_> {
         }
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

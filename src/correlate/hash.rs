@@ -48,14 +48,17 @@ pub(super) fn other_address(tag: u32, end: (u32, u16), other_port: u16) -> u32 {
 
 #[inline]
 fn end_tag((address, port): (u32, u16)) -> u32 {
-    address ^ u32::from(port).wrapping_mul(0x9e37_79b1)
+    address ^ u32::from(port).wrapping_mul(FACTOR)
 }
+
+/// Spreads what it is multiplied with over 32 bits: their golden section.
+pub(super) const FACTOR: u32 = 0x9e37_79b1;
 
 /// What replies come from, in 16 bits: the interface, by the hash of its name, and the source port of a protocol.
 #[inline]
 pub(super) fn origin(name: u64, srcport: u16, protocol: Protocol) -> u16 {
-    let service = (u64::from(srcport) << 8 | u64::from(protocol.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((name ^ service) >> 48) as u16
+    let service = (u32::from(srcport) << 8 | u32::from(protocol.0)).wrapping_mul(FACTOR);
+    (name >> 48) as u16 ^ (service >> 16) as u16
 }
 
 /// The hash of an interface's or another thing's name.
@@ -110,7 +113,7 @@ const SALT: [u64; 6] = [
     0x0013_198a_00a3_08d3,
     0x243f_6a88_85a3_08d3,
     0xfff0_4dd7_fff1_c9a7,
-    0xffff_ffa4_0038_2229,
+    0x0038_2229_ffff_ffa4,
     0x9f31_d008_2efa_98ec,
     0x4e6c_8945_2821_e639,
 ];
@@ -120,14 +123,15 @@ impl Identity {
     #[expect(clippy::inline_always, reason = "as a call, everything is copied to memory")]
     #[inline(always)]
     pub(super) fn hash(&self) -> u64 {
-        let ports = u64::from(self.srcport) << 48
+        // Ordinary records have pairs of these side by side, the first one lower.
+        let ports = u64::from(self.srcport)
             | u64::from(self.dstport) << 32
-            | u64::from(self.protocol) << 8
-            | u64::from(self.rejected);
-        let times = (self.start << 32 ^ self.end).cast_unsigned();
+            | u64::from(self.protocol) << 16
+            | u64::from(self.rejected) << 24;
+        let times = (self.start ^ self.end << 32).cast_unsigned();
         let is_usual = (self.packets | self.bytes) >> 32 == 0;
         let sizes = if is_usual {
-            self.packets << 32 | self.bytes
+            self.packets | self.bytes << 32
         } else {
             folded(self.packets ^ SALT[4], self.bytes ^ SALT[5])
         };
@@ -145,7 +149,7 @@ impl Identity {
 /// Two addresses as one number.
 #[inline]
 pub(super) fn addresses_v4(source: u32, destination: u32) -> u64 {
-    u64::from(source) << 32 | u64::from(destination)
+    u64::from(source) | u64::from(destination) << 32
 }
 
 /// The same of any family.

@@ -8,6 +8,8 @@
 //! reject that could match them can come any more. Whatever the order of input, the result is the same.
 
 mod accepted;
+#[cfg(target_arch = "x86_64")]
+mod at_once;
 mod clients;
 mod conversation;
 mod correlator;

@@ -19,6 +19,14 @@ impl Rows {
         self.bodies.push(body);
     }
 
+    /// Rows of these heads and bodies, as many of both.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn extend(&mut self, heads: &[Head], bodies: &[Body]) {
+        debug_assert_eq!(heads.len(), bodies.len());
+        self.heads.extend_from_slice(heads);
+        self.bodies.extend_from_slice(bodies);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.heads.len()
     }
@@ -43,10 +51,6 @@ impl Rows {
     #[inline]
     pub(super) fn at(&self, place: usize) -> AcceptedRow {
         AcceptedRow::of_parts(self.heads[place], self.bodies[place])
-    }
-
-    pub(super) fn last(&self) -> Option<AcceptedRow> {
-        self.len().checked_sub(1).map(|last| self.at(last))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = AcceptedRow> {

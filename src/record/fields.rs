@@ -3,7 +3,7 @@
 //! Where each field ends is known from [`super::separators`]; every number and word is read and checked by arithmetic, and
 //! only at the end one question is asked, whether anything was unusual.
 
-use super::plain::{BEFORE_BYTES, Common, Layout, MAX_COLUMNS, PlainLine, View, sixteen};
+use super::plain::{BEFORE_BYTES, Common, INGRESS, Layout, MAX_COLUMNS, PlainLine, REJECTED, View, sixteen};
 use super::scan::octet;
 
 /// What is done to several fields at once, on this processor or on any.
@@ -112,8 +112,9 @@ impl<'a> Fields<'a, '_> {
     fn words(&self, layout: &Layout, into: &mut PlainLine) -> u64 {
         let action = self.last_eight(layout.action) >> 8;
         let mut unusual = 0;
-        into.rejected = action != u64::from_le_bytes(*b" ACCEPT\0");
-        if into.rejected {
+        let rejected = action != u64::from_le_bytes(*b" ACCEPT\0");
+        into.marks = if rejected { REJECTED } else { 0 };
+        if rejected {
             unusual |= action ^ u64::from_le_bytes(*b" REJECT\0");
         }
         unusual |= self.last_eight(layout.log_status) >> 40 ^ u64::from_le_bytes(*b" OK\0\0\0\0\0");
@@ -122,8 +123,8 @@ impl<'a> Fields<'a, '_> {
         }
         if let Some(column) = layout.flow_direction {
             let word = self.last_eight(column);
-            into.ingress = word >> 8 != u64::from_le_bytes(*b" egress\0");
-            if into.ingress {
+            if word >> 8 != u64::from_le_bytes(*b" egress\0") {
+                into.marks |= INGRESS;
                 unusual |= word ^ u64::from_le_bytes(*b" ingress");
             }
         }

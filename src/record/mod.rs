@@ -21,10 +21,13 @@ use std::net::IpAddr;
 pub use field::Field;
 pub use format::{LogFormat, LogFormatError, MissingField, PACKET_ADDRESSES};
 pub use parse::{MAX_LINE_BYTES, parse_record};
-pub use plain::{PlainRecord, Token, halves};
+pub use plain::{PlainRecord, PlainRecords, Token, halves};
 pub use reader::{LineReader, Room, Sink};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::fetch;
+pub(crate) use {
+    plain::{INGRESS, REJECTED, numbers},
+    x86::{columns, fetch, permutes},
+};
 
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 

@@ -6,6 +6,7 @@
 
 use std::net::Ipv4Addr;
 
+use self::numbers::{BYTES, DSTPORT, END, PACKETS, PROTOCOL, SRCPORT, START, TCP_FLAGS};
 use super::field::Field;
 use super::format::LogFormat;
 use super::{Action, FlowRecord, LogStatus};
@@ -25,7 +26,7 @@ pub(super) const MAX_COLUMNS: usize = 63;
 
 /// An ordinary line, its fields read: IPv4, status OK, nothing missing.
 #[derive(Debug, Clone, Copy, Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(super) struct PlainLine {
     pub(super) numbers: [u32; 8],
     /// Source and destination, then those of the packet: the same again where the format does not have both.
@@ -34,11 +35,17 @@ pub(super) struct PlainLine {
     pub(super) interface_id: (u16, u16),
     pub(super) subnet_id: (u16, u16),
     pub(super) vpc_id: (u16, u16),
-    /// The action is REJECT.
-    pub(super) rejected: bool,
-    /// The direction, where the format has it, is ingress.
-    pub(super) ingress: bool,
+    /// [`REJECTED`] and [`INGRESS`], among bits that mean nothing.
+    pub(super) marks: u32,
 }
+
+/// The action is REJECT.
+pub(crate) const REJECTED: u32 = 1;
+/// The direction, where the format has it, is ingress.
+pub(crate) const INGRESS: u32 = 1 << 3;
+
+/// Lines that are read before any is handed on.
+pub(super) const MOST_LINES: usize = 64;
 
 /// What the ordinary lines of a format say beyond what all of them say.
 #[expect(clippy::struct_excessive_bools, reason = "any of them, with any other")]
@@ -60,11 +67,6 @@ pub struct PlainRecord<'a> {
 }
 
 impl<'a> PlainRecord<'a> {
-    #[inline]
-    pub(super) fn new(line: &'a PlainLine, extras: Extras, view: &'a View) -> Self {
-        Self { line, extras, view }
-    }
-
     /// `interface-id`.
     #[inline]
     #[must_use]
@@ -153,7 +155,7 @@ impl<'a> PlainRecord<'a> {
     #[inline]
     #[must_use]
     pub fn is_rejected(&self) -> bool {
-        self.line.rejected
+        self.line.marks & REJECTED != 0
     }
 
     /// `tcp-flags`, where the format has it.
@@ -167,7 +169,7 @@ impl<'a> PlainRecord<'a> {
     #[inline]
     #[must_use]
     pub fn flow_direction(&self) -> Option<Direction> {
-        let direction = if self.line.ingress { Direction::Ingress } else { Direction::Egress };
+        let direction = if self.line.marks & INGRESS != 0 { Direction::Ingress } else { Direction::Egress };
         self.extras.flow_direction.then_some(direction)
     }
 
@@ -202,11 +204,81 @@ impl<'a> PlainRecord<'a> {
     }
 }
 
+/// Records of ordinary lines in a row.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainRecords<'a> {
+    pub(super) lines: &'a [PlainLine; MOST_LINES],
+    count: usize,
+    extras: Extras,
+    view: &'a View,
+}
+
+impl<'a> PlainRecords<'a> {
+    /// Of the first lines of these.
+    #[inline]
+    pub(super) fn new(
+        lines: &'a [PlainLine; MOST_LINES],
+        count: usize,
+        extras: Extras,
+        view: &'a View,
+    ) -> Self {
+        Self { lines, count: count.min(MOST_LINES), extras, view }
+    }
+
+    /// How many there are, 64 at most.
+    #[inline]
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One bit for each, the lowest for the first.
+    #[inline]
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        if self.count == 0 { 0 } else { u64::MAX >> (MOST_LINES - self.count) }
+    }
+
+    /// The record at a place below 64.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, place: usize) -> PlainRecord<'a> {
+        PlainRecord { line: &self.lines[place % MOST_LINES], extras: self.extras, view: self.view }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = PlainRecord<'a>> {
+        let Self { lines, count, extras, view } = *self;
+        lines[..count].iter().map(move |line| PlainRecord { line, extras, view })
+    }
+
+    /// Whether the format has `tcp-flags`.
+    #[inline]
+    #[must_use]
+    pub fn have_tcp_flags(&self) -> bool {
+        self.extras.tcp_flags
+    }
+
+    /// Whether the format has `flow-direction`.
+    #[inline]
+    #[must_use]
+    pub fn have_flow_direction(&self) -> bool {
+        self.extras.flow_direction
+    }
+
+    /// Whether the format has `subnet-id` or `vpc-id`.
+    #[inline]
+    #[must_use]
+    pub fn have_places(&self) -> bool {
+        self.extras.subnet_id || self.extras.vpc_id
+    }
+}
+
 /// A field's text, not copied.
 #[derive(Debug, Clone, Copy)]
 pub struct Token<'a> {
-    view: &'a View,
-    at: u16,
+    pub(super) view: &'a View,
+    pub(super) at: u16,
     length: u16,
 }
 
@@ -231,12 +303,26 @@ impl<'a> Token<'a> {
         usize::from(self.length)
     }
 
+    /// The position after it.
+    #[inline]
+    pub(super) fn end(self) -> u16 {
+        self.at.wrapping_add(self.length)
+    }
+
+    /// The last eight bytes of a text that has as many.
+    #[inline]
+    #[must_use]
+    pub fn last_eight(self) -> u64 {
+        halves(sixteen_before(self.view, self.end()))[1]
+    }
+
     /// The first and the last sixteen bytes, of a text that has as many, eight and eight.
     #[inline]
     #[must_use]
-    pub fn both_ends(self) -> ([u64; 2], [u64; 2]) {
-        let end = self.at.wrapping_add(self.length);
-        (halves(sixteen(self.view, self.at)), halves(sixteen_before(self.view, end)))
+    pub fn both_ends(self) -> [u64; 4] {
+        let [a, b] = halves(sixteen(self.view, self.at));
+        let [c, d] = halves(sixteen_before(self.view, self.end()));
+        [a, b, c, d]
     }
 }
 
@@ -382,14 +468,16 @@ impl Layout {
 }
 
 /// Where each number stands among the eight.
-pub(super) const SRCPORT: usize = 0;
-pub(super) const DSTPORT: usize = 1;
-pub(super) const PROTOCOL: usize = 2;
-pub(super) const TCP_FLAGS: usize = 3;
-pub(super) const PACKETS: usize = 4;
-pub(super) const BYTES: usize = 5;
-pub(super) const START: usize = 6;
-pub(super) const END: usize = 7;
+pub(crate) mod numbers {
+    pub(crate) const SRCPORT: usize = 0;
+    pub(crate) const DSTPORT: usize = 1;
+    pub(crate) const PROTOCOL: usize = 2;
+    pub(crate) const TCP_FLAGS: usize = 3;
+    pub(crate) const PACKETS: usize = 4;
+    pub(crate) const BYTES: usize = 5;
+    pub(crate) const START: usize = 6;
+    pub(crate) const END: usize = 7;
+}
 
 /// What records in a row have in common.
 #[derive(Debug, Clone, Copy)]
@@ -466,7 +554,7 @@ pub(super) fn sixteen(view: &View, at: u16) -> &[u8; 16] {
 
 /// The sixteen bytes before a position of a window.
 #[inline]
-fn sixteen_before(view: &View, at: u16) -> &[u8; 16] {
+pub(super) fn sixteen_before(view: &View, at: u16) -> &[u8; 16] {
     const NOTHING: [u8; 16] = [0; 16];
     let at = BEFORE_BYTES - 16 + usize::from(at);
     view[at..at + 16].first_chunk().unwrap_or(&NOTHING)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::format::LogFormat;
 use super::parse::{MAX_LINE_BYTES, needs_respacing, parse_record, token_count};
-use super::plain::{Common, Layout, PlainRecord};
+use super::plain::{Common, Layout, PlainRecords};
 use super::wrapped::{JsonLines, Unwrapped};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{self, permute::Moves};
@@ -22,14 +22,10 @@ pub use ordinary::Room;
 pub trait Sink {
     /// A record, in the format last told to [`Sink::format`].
     fn record(&mut self, record: &FlowRecord<'_>);
-    /// The same for an ordinary record.
-    #[inline]
-    fn plain(&mut self, record: &PlainRecord<'_>) {
-        self.record(&record.widen());
+    /// The same for ordinary records in a row.
+    fn plain(&mut self, records: PlainRecords<'_>) {
+        records.iter().for_each(|record| self.record(&record.widen()));
     }
-    /// An ordinary record that comes soon: a chance to have memory fetched.
-    #[inline]
-    fn expect(&self, _record: &PlainRecord<'_>) {}
     /// A line that is no record. `line` counts from 1.
     fn malformed(&mut self, line: u64, malformed: Malformed);
     /// A header line.

@@ -19,6 +19,7 @@
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
+pub(crate) mod columns;
 pub(super) mod permute;
 
 use super::fields::{Arithmetic, EIGHT_DIGITS, LIMITS, Text};
@@ -68,7 +69,7 @@ pub(crate) fn fetch<T>(soon: &T) {
 }
 
 /// Whether lines are read by moving their bytes, see [`permute`].
-pub(super) fn permutes() -> bool {
+pub(crate) fn permutes() -> bool {
     level() == Level::Avx512
 }
 
@@ -367,7 +368,7 @@ pub(super) use with_avx2;
 /// The same for [`Level::Avx512`].
 macro_rules! with_avx512 {
     ($call:expr) => {{
-        debug_assert!(crate::record::x86::permutes());
+        debug_assert!(crate::record::permutes());
         #[expect(unsafe_code, reason = "the processor has the instructions: asked just before")]
         // SAFETY: as above.
         unsafe {

@@ -3,15 +3,14 @@
 use memchr::memchr;
 
 use super::{LineReader, Sink};
-use crate::record::PlainRecord;
+use crate::record::PlainRecords;
 use crate::record::fields::{Arithmetic, Fields, Portable};
-use crate::record::plain::{BEFORE_BYTES, Common, DEFAULT_LAYOUT, Layout, PlainLine, VIEW_BYTES, View};
+use crate::record::plain::{
+    BEFORE_BYTES, Common, DEFAULT_LAYOUT, Layout, MOST_LINES, PlainLine, VIEW_BYTES, View,
+};
 use crate::record::separators::{Separators, WINDOW_BYTES};
 #[cfg(target_arch = "x86_64")]
 use crate::record::x86::{self, permute::Moves};
-
-/// Lines that are read before any is handed on.
-const PLAIN_LINES: usize = 64;
 
 impl LineReader {
     /// Takes lines in a row, each with its line feed but perhaps the last one; the first has this number, from 1.
@@ -120,7 +119,7 @@ impl LineReader {
             });
             way.find(&mut room.separators, &view[BEFORE_BYTES..BEFORE_BYTES + length]);
             let window = Window { text: &text[at..at + length], view, separators: &room.separators };
-            let (read, goes_on) = self.window(window, &mut room.plain[..], (number, &mut others), sink, way);
+            let (read, goes_on) = self.window(window, &mut room.plain, (number, &mut others), sink, way);
             at += read;
             if !goes_on || read == 0 {
                 break;
@@ -137,7 +136,7 @@ impl LineReader {
     fn window(
         &mut self,
         window: Window<'_>,
-        plain: &mut [PlainLine],
+        plain: &mut [PlainLine; MOST_LINES],
         (number, others): (&mut u64, &mut u64),
         sink: &mut impl Sink,
         way: impl Way,
@@ -150,11 +149,8 @@ impl LineReader {
             let mut count = 0;
             if separators.are_single() {
                 count = way.read(window, (line, field), &mut self.common, plain);
-                for line in &plain[..count] {
-                    sink.expect(&PlainRecord::new(line, extras, view));
-                }
-                for line in &plain[..count] {
-                    sink.plain(&PlainRecord::new(line, extras, view));
+                if count > 0 {
+                    sink.plain(PlainRecords::new(plain, count, extras, view));
                 }
                 *number += count as u64;
                 field += count * way.of_line();
@@ -309,7 +305,7 @@ struct Window<'a> {
 pub struct Room {
     separators: Separators,
     view: Box<View>,
-    plain: Box<[PlainLine; PLAIN_LINES]>,
+    plain: Box<[PlainLine; MOST_LINES]>,
 }
 
 impl Default for Room {
@@ -321,7 +317,7 @@ impl Default for Room {
         Self {
             separators: Separators::new(),
             view: Box::new([0; VIEW_BYTES]),
-            plain: Box::new([PlainLine::default(); PLAIN_LINES]),
+            plain: Box::new([PlainLine::default(); MOST_LINES]),
         }
     }
 }

@@ -14,7 +14,8 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::record::fields::{Fields, LIMITS};
-use crate::record::plain::{BEFORE_BYTES, Common, END, Layout, PlainLine, START, View};
+use crate::record::plain::numbers::{END, START};
+use crate::record::plain::{BEFORE_BYTES, Common, INGRESS, Layout, PlainLine, REJECTED, View};
 use crate::record::separators::{SLACK, Separators};
 
 /// Bytes kept in front of the first separator: no field that is looked at reaches further back.
@@ -37,6 +38,9 @@ const FLOW_DIRECTION: usize = 3;
 /// The first two of the ten digits of `start` and `end`, with the space before them.
 const START_CENTURY: usize = 4;
 const END_CENTURY: usize = 5;
+
+// Which of the two words it is says what a line is marked with.
+const _: () = assert!(REJECTED == 1 << ACTION && INGRESS == 1 << FLOW_DIRECTION);
 
 /// The version of the default format, and what follows it.
 const VERSION_2: u32 = u16::from_le_bytes(*b"2 ") as u32;
@@ -368,8 +372,7 @@ impl Moves {
         let is_second = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, load(&self.second_bytes)), second);
         let seconds = _mm256_maskz_set1_epi32(1 << START | 1 << END, common.seconds.cast_signed());
         let values = _mm256_add_epi32(values, seconds);
-        into.rejected = is_second & 1 << ACTION != 0;
-        into.ingress = is_second & 1 << FLOW_DIRECTION != 0;
+        into.marks = u32::from(is_second);
         // SAFETY: 32 and 16 bytes.
         unsafe {
             _mm256_storeu_si256(into.numbers.as_mut_ptr().cast(), values);

@@ -20,9 +20,9 @@ impl Sink for Story {
         let resource_id = record.resource_id.filter(|_| record.interface_id.is_none());
         self.told.push(format!("{:?}", FlowRecord { resource_id, ..*record }));
     }
-    fn plain(&mut self, record: &crate::record::PlainRecord<'_>) {
-        self.plain += 1;
-        self.record(&record.widen());
+    fn plain(&mut self, records: crate::record::PlainRecords<'_>) {
+        self.plain += records.count();
+        records.iter().for_each(|record| self.record(&record.widen()));
     }
     fn malformed(&mut self, line: u64, malformed: Malformed) {
         self.told.push(format!("{line} {malformed}"));
