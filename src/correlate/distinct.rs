@@ -1,8 +1,27 @@
-//! How many of many hashes are distinct, counted at once when all are there: parts that fit the cache, each in a small
-//! table, instead of one look-up for each into a large one.
+//! How many of many hashes are distinct, counted at once when all are there.
+//!
+//! Copies are rare: a sieve that fits the second-level cache shows which few hashes may be there twice, and another look at
+//! all of them how often these are. Where many are, or there are too many hashes for that, they are divided into parts
+//! with a small table each.
+
+/// Hashes that go through one sieve.
+const SIEVED: usize = 1 << 20;
+
+/// Words of the largest sieve, 1 MiB.
+const MOST_WORDS: usize = 1 << 17;
+
+/// Words of the sieve of those that may be there twice, by 18 bits: 32 KiB, which fit the nearest cache.
+const SUSPECT_WORDS: usize = 4096;
+
+/// Of as many hashes one may be suspected of being there twice; of more, looking for them once more takes longer than
+/// dividing.
+const PER_SUSPECT: usize = 16;
 
 /// Hashes that are counted in one table: it fits the second-level cache.
 const FITS: usize = 4096;
+
+/// Fewer hashes are quicker to look up in a table than a sieve is cleared.
+const FEW: usize = 512;
 
 /// Parts of one division.
 const PARTS: usize = 256;
@@ -10,30 +29,26 @@ const PARTS: usize = 256;
 /// Divisions by 8 bits each after which a 64-bit hash is used up.
 const LEVELS: usize = 8;
 
-/// Words of a sieve, 32 KiB: it fits the nearest cache.
-const SIEVE_WORDS: usize = 4096;
-
-/// Fewer hashes are quicker to look up in a table than a sieve is cleared.
-const FEW: usize = 512;
-
 /// Numbers of a division's space that is kept for the next count.
 const KEPT: usize = 1 << 21;
 
 /// Counts distinct hashes; keeps the memory it needs for that.
 #[derive(Debug, Default)]
 pub(super) struct DistinctCounter {
+    /// Words in each of which three bits are set for a hash.
+    sieve: Vec<u64>,
+    /// Hashes whose bits others had set, and a sieve of these.
+    suspects: Vec<u64>,
+    suspect_bits: Vec<u64>,
     /// The hashes of each level of division, part by part.
     levels: [Vec<u64>; LEVELS],
-    /// Open addressing, at most half full; 0 is free.
-    slots: Vec<u64>,
-    /// Three bits for each hash.
-    sieve: Vec<u64>,
+    table: Table,
 }
 
 impl DistinctCounter {
     /// How many distinct hashes these lists hold together. 0 and 1 are taken for the same.
     pub(super) fn count(&mut self, lists: &[&[u64]]) -> u64 {
-        let distinct = self.count_at(lists, 0);
+        let distinct = self.count_at(lists, 0, false);
         for space in &mut self.levels {
             if space.capacity() > KEPT {
                 *space = Vec::new();
@@ -44,18 +59,22 @@ impl DistinctCounter {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let numbers = self.levels.iter().map(Vec::capacity).sum::<usize>()
-            + self.slots.capacity()
-            + self.sieve.capacity();
-        numbers * size_of::<u64>()
+        let Self { sieve, suspects, suspect_bits, levels, table } = self;
+        let numbers = levels.iter().chain([sieve, suspects, suspect_bits, &table.slots]).map(Vec::capacity);
+        numbers.sum::<usize>() * size_of::<u64>()
     }
 
-    fn count_at(&mut self, lists: &[&[u64]], level: usize) -> u64 {
+    /// `copied` where it is known that many are there twice.
+    fn count_at(&mut self, lists: &[&[u64]], level: usize, mut copied: bool) -> u64 {
         let total = lists.iter().map(|list| list.len()).sum();
+        if (FEW..=SIEVED).contains(&total) && !copied {
+            if let Some(distinct) = self.sieved(lists, total) {
+                return distinct;
+            }
+            copied = true;
+        }
         if total <= FITS {
-            // Copies are rare: nearly always it is enough to see that there are none.
-            let is_plain = total > FEW && self.are_distinct(lists);
-            return if is_plain { total as u64 } else { self.in_table(lists, total) };
+            return self.table.distinct(lists, total);
         }
         if level == LEVELS {
             return 1;
@@ -85,64 +104,99 @@ impl DistinctCounter {
         }
         let (mut from, mut distinct) = (0, 0);
         for end in ends {
-            distinct += self.count_at(&[&divided[from..end]], level + 1);
+            distinct += self.count_at(&[&divided[from..end]], level + 1, copied);
             from = end;
         }
         self.levels[level] = divided;
         distinct
     }
 
-    /// Whether no hash can be there twice; `false` where that would have to be looked up: of 4096 different hashes, one in
-    /// ten such lists has one whose three bits others have set.
-    fn are_distinct(&mut self, lists: &[&[u64]]) -> bool {
+    /// The same where few are there twice; `None` where they may be many.
+    fn sieved(&mut self, lists: &[&[u64]], total: usize) -> Option<u64> {
+        // Two to four hashes for each word: of the last ones, one in some hundreds has bits that others have set.
+        let words = (total / 4).next_power_of_two().min(MOST_WORDS);
         self.sieve.clear();
-        self.sieve.resize(SIEVE_WORDS, 0);
-        let Some(sieve) = self.sieve.first_chunk_mut::<SIEVE_WORDS>() else { return false };
-        let mut were_set = 0;
-        for hash in lists.iter().copied().flatten() {
-            // 0 is taken for 1 in a table.
-            let hash = (*hash).max(1);
-            let mut all = 1;
-            for shift in [0, 18, 36] {
-                let (word, bit) = ((hash >> shift >> 6) as usize % SIEVE_WORDS, hash >> shift & 63);
-                all &= sieve[word] >> bit;
-                sieve[word] |= 1 << bit;
+        self.sieve.resize(words, 0);
+        self.suspects.clear();
+        for list in lists {
+            for hash in list.iter().map(|hash| (*hash).max(1)) {
+                // Parts are alike in their upper bits.
+                let word = &mut self.sieve[(hash >> 18) as usize & (words - 1)];
+                let bits = 1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63);
+                if *word & bits == bits {
+                    self.suspects.push(hash);
+                }
+                *word |= bits;
             }
-            were_set |= all;
+            if self.suspects.len() > total / PER_SUSPECT {
+                return None;
+            }
         }
-        were_set & 1 == 0
+        if self.suspects.is_empty() {
+            return Some(total as u64);
+        }
+        self.suspect_bits.clear();
+        self.suspect_bits.resize(SUSPECT_WORDS, 0);
+        let suspect_bits = self.suspect_bits.first_chunk_mut::<SUSPECT_WORDS>()?;
+        let place = |hash: u64| ((hash >> 42) as usize % SUSPECT_WORDS, hash >> 36 & 63);
+        for hash in &self.suspects {
+            let (word, bit) = place(*hash);
+            suspect_bits[word] |= 1 << bit;
+        }
+        let suspects = self.table.distinct(&[&self.suspects], self.suspects.len());
+        let is_suspected = |hash: &u64| {
+            let (word, bit) = place(*hash);
+            suspect_bits[word] >> bit & 1 == 1
+        };
+        let hashes = lists.iter().copied().flatten().map(|hash| (*hash).max(1));
+        let seen = hashes.filter(is_suspected).filter(|hash| self.table.has(*hash)).count() as u64;
+        // Of those seen, the first of each is no copy.
+        Some(total as u64 - (seen - suspects))
     }
+}
 
-    fn in_table(&mut self, lists: &[&[u64]], total: usize) -> u64 {
-        if total < 2 {
-            return total as u64;
+/// Hashes by open addressing, at most half full; 0 is free.
+#[derive(Debug, Default)]
+struct Table {
+    /// The first ones, as many as a power of two.
+    slots: Vec<u64>,
+    size: usize,
+}
+
+impl Table {
+    /// Forgets all others and takes these, of which there are at most `total`: gives how many are distinct.
+    fn distinct(&mut self, lists: &[&[u64]], total: usize) -> u64 {
+        self.size = (total * 2).next_power_of_two();
+        if self.slots.len() < self.size {
+            self.slots.resize(self.size, 0);
         }
-        let size = (total * 2).next_power_of_two();
-        if self.slots.len() < size {
-            self.slots.resize(size, 0);
-        }
-        let slots = &mut self.slots[..size];
-        slots.fill(0);
-        let (mask, shift) = (size - 1, 64 - size.trailing_zeros());
+        self.slots[..self.size].fill(0);
         let mut distinct = 0;
         for hash in lists.iter().copied().flatten() {
             let hash = (*hash).max(1);
-            #[expect(clippy::cast_possible_truncation, reason = "fewer bits than the table has slots")]
-            let mut at = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
-            loop {
-                let known = &mut slots[at & mask];
-                if *known == hash {
-                    break;
-                }
-                if *known == 0 {
-                    *known = hash;
-                    distinct += 1;
-                    break;
-                }
-                at += 1;
+            let at = self.place(hash);
+            if self.slots[at] == 0 {
+                self.slots[at] = hash;
+                distinct += 1;
             }
         }
         distinct
+    }
+
+    /// Whether a hash other than 0 is among those taken.
+    fn has(&self, hash: u64) -> bool {
+        self.slots[self.place(hash)] == hash
+    }
+
+    /// Where a hash is, or would be.
+    #[inline]
+    fn place(&self, hash: u64) -> usize {
+        let mask = self.size - 1;
+        let mut at = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize & mask;
+        while self.slots[at] != hash && self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        at
     }
 }
 
@@ -161,7 +215,7 @@ mod tests {
     #[test]
     fn numbers_of_every_order_of_magnitude_are_counted() {
         let mut counter = DistinctCounter::default();
-        for total in [0, 1, 2, 3, 100, 513, 3000, 4096, 4097, 60_000, 1_200_000] {
+        for total in [0, 1, 2, 3, 100, 511, 512, 513, 3000, 4096, 4097, 60_000, 1_200_000] {
             // Every third is a copy, in another list.
             let first: Vec<_> = (0..total - total / 3).map(mixed).collect();
             let second: Vec<_> = (0..total / 3).map(mixed).collect();
@@ -179,6 +233,21 @@ mod tests {
                 assert_eq!(counter.count(&[&hashes, &[mixed(copy)]]), total, "{copy} of {total}");
             }
             assert_eq!(counter.count(&[&[1], &hashes[1..], &[0]]), total, "0 and 1 are one");
+        }
+    }
+
+    /// Of copies there may be few, which a sieve finds, or many, which is told by dividing; some are there many times.
+    #[test]
+    fn any_number_of_copies_is_counted() {
+        let mut counter = DistinctCounter::default();
+        for total in [600, 5000, 300_000, SIEVED as u64 + 1, 2_200_000] {
+            let hashes: Vec<_> = (0..total).map(mixed).collect();
+            for copies in [1, 10, total / 64, total / 17, total / 15, total] {
+                let copied = &hashes[..usize::try_from(copies).expect("few")];
+                assert_eq!(counter.count(&[copied, &hashes]), total, "{copies} of {total}");
+            }
+            let often = vec![hashes[7]; 30];
+            assert_eq!(counter.count(&[&often, &hashes, &often]), total, "one 61 times among {total}");
         }
     }
 

@@ -146,6 +146,12 @@ impl<'a> Fields<'a, '_> {
         u64::from(shortest < 2)
     }
 
+    /// A separator; the first one stands before the first field.
+    #[inline]
+    pub(super) fn separator(&self, nth: usize) -> u8 {
+        self.view[BEFORE_BYTES + usize::from(self.ends[nth & MAX_COLUMNS])]
+    }
+
     /// The byte before a separator.
     #[inline]
     pub(super) fn last_byte(&self, end: usize) -> u8 {

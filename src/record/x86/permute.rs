@@ -24,6 +24,9 @@ const ROOM: u16 = 8;
 /// Separators that one register holds, with the one in front.
 const MOST_SEPARATORS: usize = 64;
 
+/// Separators that are looked at one by one.
+const FEW_SEPARATORS: usize = 4;
+
 /// As many as one register holds by their positions in the text, which take two bytes each.
 const NARROW_SEPARATORS: usize = 32;
 
@@ -78,6 +81,14 @@ pub(in crate::record) struct Moves {
     /// By column: its separator among all those of a line.
     ends: [u8; MOST_SEPARATORS],
     only_version_2: bool,
+}
+
+/// What lines in a row have in common, in registers.
+struct Known {
+    /// [`Moves::first_words`] with the first digits of moments.
+    first_words: __m512i,
+    /// What is added to each number.
+    seconds: __m256i,
 }
 
 impl Moves {
@@ -242,6 +253,7 @@ impl Moves {
         let line_ends = found.lines().get(line..).unwrap_or_default();
         let mut at = field;
         let mut count = 0;
+        let mut known = self.known(common);
         for (line_end, into) in line_ends.iter().zip(into) {
             let ends = found.fields_from(at);
             // Beyond the positions found there may be others from before.
@@ -250,10 +262,11 @@ impl Moves {
             }
             let fields = Fields { view, ends };
             let looked_at = found.fields_from(at + 1 + self.front);
-            if !self.read_line::<WIDE>(layout, &fields, looked_at, common, into)
-                && !self.read_unusual(layout, &fields, looked_at, common, into)
-            {
-                break;
+            if !self.read_line::<WIDE>(layout, &fields, looked_at, (common, &known), into) {
+                if !self.read_unusual(layout, &fields, looked_at, common, into) {
+                    break;
+                }
+                known = self.known(common);
             }
             at += self.of_line;
             count += 1;
@@ -271,14 +284,14 @@ impl Moves {
         layout: &Layout,
         fields: &Fields<'_, '_>,
         ends: &[u16; SLACK],
-        common: &mut Common,
+        (common, known): (&mut Common, &Known),
         into: &mut PlainLine,
     ) -> bool {
         let length = ends[(self.count - 1) % SLACK].wrapping_sub(ends[0]);
         let at = BEFORE_BYTES - usize::from(ROOM) + usize::from(ends[0]);
         let Some(text) = fields.view.get(at..).and_then(<[u8]>::first_chunk) else { return false };
         let is_usual =
-            length < if WIDE { 256 } else { 128 } - ROOM && self.moved::<WIDE>(text, ends, common, into);
+            length < if WIDE { 256 } else { 128 } - ROOM && self.moved::<WIDE>(text, ends, known, into);
         let has_version = layout.version.is_none_or(|column| {
             let text = fields.four(self.end_of(column));
             if self.only_version_2 { text & 0xffff == VERSION_2 } else { common.has_version(text) }
@@ -297,8 +310,24 @@ impl Moves {
         let ends_plainly = fields.last_byte(self.of_line) > b' ';
         let lasts = into.numbers[START] <= into.numbers[END];
         // A dot among the first separators makes one field look like two.
-        let dots = dots_between(fields.view, fields.ends[0].wrapping_add(1), ends[0]);
-        is_usual & has_version & (shortest >= 2) & (dots == 0) & ends_plainly & lasts
+        let has_dots = if self.front <= FEW_SEPARATORS {
+            (1..=self.front).any(|separator| fields.separator(separator) == b'.')
+        } else {
+            dots_between(fields.view, fields.ends[0].wrapping_add(1), ends[0]) != 0
+        };
+        is_usual & has_version & (shortest >= 2) & !has_dots & ends_plainly & lasts
+    }
+
+    /// What the lines to come have in common.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,avx2")]
+    fn known(&self, common: &Common) -> Known {
+        let century = _mm512_set1_epi64((u64::from(common.century) << 32).cast_signed());
+        let centuries = 1 << START_CENTURY | 1 << END_CENTURY;
+        Known {
+            first_words: _mm512_mask_mov_epi64(load(&self.first_words), centuries, century),
+            seconds: _mm256_maskz_set1_epi32(1 << START | 1 << END, common.seconds.cast_signed()),
+        }
     }
 
     /// Once more, when the line is only longer, or what lines have in common has changed.
@@ -314,8 +343,11 @@ impl Moves {
         into: &mut PlainLine,
     ) -> bool {
         let centuries = (fields.century(self.end_of(layout.start)), fields.century(self.end_of(layout.end)));
-        (common.has_century(centuries) || common.turns_century(centuries))
-            && self.read_line::<true>(layout, fields, ends, common, into)
+        if !common.has_century(centuries) && !common.turns_century(centuries) {
+            return false;
+        }
+        let known = self.known(common);
+        self.read_line::<true>(layout, fields, ends, (common, &known), into)
     }
 
     /// Moves everything into place. `WIDE` where the text or the separators take more than two registers.
@@ -325,60 +357,61 @@ impl Moves {
         &self,
         text: &[u8; MOST_BYTES],
         ends: &[u16; SLACK],
-        common: &Common,
+        known: &Known,
         into: &mut PlainLine,
     ) -> bool {
         let text = Text::<WIDE>::load(text);
         let looked_at = u64::MAX >> (MOST_SEPARATORS - self.count);
         let places = places::<WIDE>(ends);
 
+        // One comparison after another for all of these bytes: each goes on with the places where all before were right.
         let steps = _mm512_sub_epi8(places, _mm512_permutexvar_epi8(load(&ONE_BEFORE), places));
         let more = _mm512_sub_epi8(steps, load(&self.least_steps));
-        let mut wrong = _mm512_cmpgt_epu8_mask(more, load(&self.more_steps));
-        wrong |= _mm512_cmpneq_epi8_mask(text.pick(places), load(&self.separators));
-        wrong &= looked_at;
+        let right = _mm512_cmple_epu8_mask(more, load(&self.more_steps));
+        let separators = load(&self.separators);
+        let found = _mm512_mask_mov_epi8(separators, looked_at, text.pick(places));
+        let right = _mm512_mask_cmpeq_epi8_mask(right, found, separators);
 
         let (zeros, nine) = (_mm512_set1_epi8(0x30), _mm512_set1_epi8(9));
         let (tens, ones) = (_mm512_set1_epi16(0x010a), _mm512_set1_epi16(1));
         let (at, valid) = self.numbers.at(places, load(&EIGHT_BEFORE));
         let digits = _mm512_maskz_sub_epi8(valid, text.pick(at), zeros);
-        wrong |= _mm512_cmpgt_epu8_mask(digits, nine);
         let fours = _mm512_madd_epi16(_mm512_maddubs_epi16(digits, tens), _mm512_set1_epi32(0x0001_0064));
         let values = _mm256_madd_epi16(_mm512_cvtepi32_epi16(fours), _mm256_set1_epi32(0x0001_2710));
         // SAFETY: 32 bytes.
         let limits = unsafe { _mm256_loadu_si256(LIMITS.as_ptr().cast()) };
-        let mut too_large = u16::from(_mm256_cmpgt_epu32_mask(values, limits));
+        let words_right = _mm256_cmple_epu32_mask(values, limits);
+        let largest = digits;
 
         let (at, valid) = self.octets.at(places, load(&FOUR_BEFORE));
         let digits = _mm512_maskz_sub_epi8(valid, text.pick(at), zeros);
-        wrong |= _mm512_cmpgt_epu8_mask(digits, nine);
+        let right = _mm512_mask_cmple_epu8_mask(right, _mm512_max_epu8(digits, largest), nine);
+        // The first digit of several is no zero.
         let befores = _mm512_permutexvar_epi8(load(&self.octets.befores), places);
-        let is_first = _mm512_cmpeq_epi8_mask(at, _mm512_add_epi8(befores, _mm512_set1_epi8(1)));
-        // A zero that other digits follow.
-        wrong |= is_first & _mm512_testn_epi8_mask(digits, digits) & 0x7777_7777_7777_7777;
+        let after_befores = _mm512_add_epi8(befores, _mm512_set1_epi8(1));
+        let is_first = _mm512_mask_cmpeq_epi8_mask(0x7777_7777_7777_7777, at, after_befores);
+        let least = _mm512_maskz_set1_epi8(is_first, 1);
+        let right = _mm512_mask_cmple_epu8_mask(right, least, digits);
         let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi32(0x010a_6400));
         let octets = _mm512_madd_epi16(pairs, ones);
-        too_large |= _mm512_cmpgt_epu32_mask(octets, _mm512_set1_epi32(255));
+        let octets_right = _mm512_cmple_epu32_mask(octets, _mm512_set1_epi32(255));
         let reversed = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
         let packed = _mm_shuffle_epi8(_mm512_cvtepi32_epi8(octets), reversed);
 
         let (at, _) = self.words.at(places, load(&WORDS_BEFORE));
         let words = text.pick(at);
-        let century = _mm512_set1_epi64((u64::from(common.century) << 32).cast_signed());
-        let centuries = 1 << START_CENTURY | 1 << END_CENTURY;
-        let first = _mm512_mask_mov_epi64(load(&self.first_words), centuries, century);
-        let is_first = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, load(&self.first_bytes)), first);
-        let second = load(&self.second_words);
-        let is_second = _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, load(&self.second_bytes)), second);
-        let seconds = _mm256_maskz_set1_epi32(1 << START | 1 << END, common.seconds.cast_signed());
-        let values = _mm256_add_epi32(values, seconds);
+        let first = _mm512_and_si512(words, load(&self.first_bytes));
+        let is_first = _mm512_mask_cmpeq_epi64_mask(words_right, first, known.first_words);
+        let second = _mm512_and_si512(words, load(&self.second_bytes));
+        let is_second = _mm512_mask_cmpeq_epi64_mask(words_right, second, load(&self.second_words));
+        let values = _mm256_add_epi32(values, known.seconds);
         into.marks = u32::from(is_second);
         // SAFETY: 32 and 16 bytes.
         unsafe {
             _mm256_storeu_si256(into.numbers.as_mut_ptr().cast(), values);
             _mm_storeu_si128(into.addresses.as_mut_ptr().cast(), packed);
         }
-        wrong | u64::from(too_large) | u64::from(!(is_first | is_second)) == 0
+        !right | u64::from(!octets_right) | u64::from(!(is_first | is_second)) == 0
     }
 }
 
