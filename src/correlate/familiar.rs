@@ -14,9 +14,9 @@ use crate::record::{PlainRecord, Token, halves};
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
 
-/// Places by name at first: few, as each that is looked at takes room in the nearest cache. They are doubled when names
-/// come too close together.
-const FEWEST_PLACES: usize = 1024;
+/// Places by name at first: few, as each that is looked at takes room in the nearest cache, and has to be filled before.
+/// They are doubled when half of them are taken, or names come too close together.
+const FEWEST_PLACES: usize = 256;
 
 /// And at most.
 const MOST_PLACES: usize = 16 * 1024;
@@ -259,6 +259,9 @@ impl Familiar {
         let name = Id::of(record.interface_id());
         if name == NO_ID {
             return;
+        }
+        if self.taken * 2 >= self.places.len() {
+            self.grow();
         }
         let mut place = self.place(name);
         while place == Err(None) && self.grow() {

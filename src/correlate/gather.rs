@@ -587,7 +587,11 @@ impl Sink for Gatherer<'_> {
         let taken = self.accepted_as_usual(records);
         let mut others = records.all() & !taken;
         while others != 0 {
-            self.unfamiliar(&records.at(others.trailing_zeros() as usize));
+            // What is unfamiliar is so no longer when it comes again.
+            let record = records.at(others.trailing_zeros() as usize);
+            if !self.accepted_by_itself(&record) {
+                self.unfamiliar(&record);
+            }
             others &= others - 1;
         }
     }
