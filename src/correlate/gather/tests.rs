@@ -1,6 +1,7 @@
 //! Rows made at once are those made one by one.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 use proptest::sample::select;
