@@ -113,7 +113,8 @@ impl DistinctCounter {
 
     /// The same where few are there twice; `None` where they may be many.
     fn sieved(&mut self, lists: &[&[u64]], total: usize) -> Option<u64> {
-        // Two to four hashes for each word: of the last ones, one in some hundreds has bits that others have set.
+        // Two to four hashes for each word, eight in the largest: of the last ones some in a hundred, of all a few in a
+        // thousand have bits that others have set.
         let words = (total / 4).next_power_of_two().min(MOST_WORDS);
         self.sieve.clear();
         self.sieve.resize(words, 0);
