@@ -16,7 +16,7 @@ use std::mem::offset_of;
 
 use super::accepted::{Body, EGRESS, HAS_FLAGS, Head, INGRESS, MAX_COMPACT_INTERFACE, MAX_COMPACT_SECONDS};
 use super::familiar::Familiar;
-use super::hash::{FACTOR, Identity, addresses_v4};
+use super::hash::{FACTOR, Identity};
 use crate::net::{Protocol, TcpFlags};
 use crate::record::columns::{ADDRESSES_AT, Column, Columns, NUMBERS_AT, RECORDS};
 use crate::record::{self, PlainRecords};
@@ -110,9 +110,8 @@ impl AtOnce {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn take_at_once(&mut self, records: PlainRecords<'_>, familiar: &Familiar, between: Between) -> Taken {
         let noted = self.look_up(&records, familiar);
-        let mut taken = Taken { records: 0, syns: 0, times: Times::NONE };
+        let (mut taken, mut taken_syns, mut count) = (0, 0, 0);
         let mut spans = Spans::none();
-        let mut count = 0;
         for group in 0..records.count().div_ceil(RECORDS) {
             let (rows, syns) = self.group(
                 &records,
@@ -121,12 +120,11 @@ impl AtOnce {
                 between,
                 (&mut count, &mut spans),
             );
-            taken.records |= u64::from(rows) << (group * RECORDS);
-            taken.syns |= u64::from(syns) << (group * RECORDS);
+            taken |= u64::from(rows) << (group * RECORDS);
+            taken_syns |= u64::from(syns) << (group * RECORDS);
         }
-        taken.times = spans.times();
-        self.finish(&records, taken.records);
-        taken
+        self.finish(&records, taken);
+        Taken { records: taken, syns: taken_syns, times: spans.times() }
     }
 
     /// Notes what is known of each record's interface.
@@ -207,18 +205,24 @@ impl AtOnce {
         let names = self.origins_of_names(group);
         let protocol = _mm512_and_si512(protocol, number(0xff));
         let (low, high) = heads(&columns, names, protocol, flags);
-        for (half, heads) in [low, high].into_iter().enumerate() {
-            #[expect(clippy::cast_possible_truncation, reason = "half of sixteen bits")]
-            let rows = (rows >> (half * 8)) as u8;
-            let kept = _mm512_maskz_compress_epi64(rows, heads);
-            let room: &mut [Head; 8] =
-                self.heads[*count..].first_chunk_mut().unwrap_or_else(|| unreachable!());
-            // SAFETY: eight heads of eight bytes, in which any bits are a head's.
-            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), kept) };
-            *count += rows.count_ones() as usize;
-        }
+        *count += self.keep(rows, [low, high], *count);
         spans.add(rows, start, end);
         (rows, syns)
+    }
+
+    /// Puts the heads of these rows behind `count` others; gives how many they are.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vl,popcnt")]
+    fn keep(&mut self, rows: u16, heads: [__m512i; 2], count: usize) -> usize {
+        let [low, high] = rows.to_le_bytes();
+        let behind_low = count + low.count_ones() as usize;
+        for (at, rows, heads) in [(count, low, heads[0]), (behind_low, high, heads[1])] {
+            let kept = _mm512_maskz_compress_epi64(rows, heads);
+            let room: &mut [Head; 8] = self.heads[at..].first_chunk_mut().unwrap_or_else(|| unreachable!());
+            // SAFETY: eight heads of eight bytes, in which any bits are a head's.
+            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), kept) };
+        }
+        rows.count_ones() as usize
     }
 
     /// The upper sixteen bits of the names' hashes of a group.
@@ -253,22 +257,7 @@ impl AtOnce {
             // SAFETY: 32 of 48 bytes, in which any bits are a body's.
             unsafe { _mm256_storeu_si256(room.as_mut_ptr().cast(), body) };
 
-            let record = records.at(nth);
-            let ((srcaddr, dstaddr), (source, destination)) = (record.addresses(), record.packet_addresses());
-            let identity = Identity {
-                name: self.names[nth],
-                addresses: addresses_v4(srcaddr, dstaddr),
-                packet_addresses: addresses_v4(source, destination),
-                srcport: record.srcport(),
-                dstport: record.dstport(),
-                protocol: record.protocol().0,
-                rejected: false,
-                start: record.start().into(),
-                end: record.end().into(),
-                packets: record.packets().into(),
-                bytes: record.bytes().into(),
-            };
-            self.identities[count] = identity.hash();
+            self.identities[count] = Identity::of_plain(&records.at(nth), self.names[nth]).hash();
             count += 1;
         }
     }
@@ -280,10 +269,6 @@ struct Noted {
     known: u64,
     /// Its own address is of no interest.
     certain: u64,
-}
-
-impl Times {
-    const NONE: Self = Self { earliest_start: u32::MAX, latest_start: 0, latest_end: 0 };
 }
 
 /// The bits of a group.

@@ -121,16 +121,16 @@ impl DistinctCounter {
         self.suspects.clear();
         for list in lists {
             for hash in list.iter().map(|hash| (*hash).max(1)) {
-                // Parts are alike in their upper bits.
+                // Hashes of one part are alike in their upper bits, those of a spilled one in the lowest.
                 let word = &mut self.sieve[(hash >> 18) as usize & (words - 1)];
-                let bits = 1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63);
+                let bits = 1 << (hash >> 36 & 63) | 1 << (hash >> 42 & 63) | 1 << (hash >> 12 & 63);
                 if *word & bits == bits {
+                    if self.suspects.len() == total / PER_SUSPECT {
+                        return None;
+                    }
                     self.suspects.push(hash);
                 }
                 *word |= bits;
-            }
-            if self.suspects.len() > total / PER_SUSPECT {
-                return None;
             }
         }
         if self.suspects.is_empty() {
@@ -250,6 +250,15 @@ mod tests {
             let often = vec![hashes[7]; 30];
             assert_eq!(counter.count(&[&often, &hashes, &often]), total, "one 61 times among {total}");
         }
+    }
+
+    /// As in one part of identities outside memory.
+    #[test]
+    fn hashes_alike_in_their_lowest_bits_are_sieved() {
+        let mut counter = DistinctCounter::default();
+        let hashes: Vec<_> = (0..300_000).map(|number| mixed(number) & !63 | 5).collect();
+        assert_eq!(counter.count(&[&hashes, &hashes[..100]]), 300_000);
+        assert!(counter.suspects.len() < hashes.len() / 1000, "{}", counter.suspects.len());
     }
 
     #[test]

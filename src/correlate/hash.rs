@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 
 use crate::net::{FiveTuple, Protocol};
+use crate::record::PlainRecord;
 
 /// A hash that both directions of a conversation share.
 pub(super) fn conversation_hash(tuple: &FiveTuple) -> u64 {
@@ -108,7 +109,7 @@ pub(super) struct Identity {
 
 /// What is mixed into each part before it is multiplied. A factor of zero would make the other one not count, so the
 /// first four are values that the parts never have: no source or destination is in 0.0.0.0/8 (RFC 6890), between protocol
-/// and ports there are zeros, no record starts in 2105 yet, and no packets have fewer bytes than they are.
+/// and ports there are zeros, no record starts in 2106 yet, and no packets have fewer bytes than they are.
 const SALT: [u64; 6] = [
     0x0013_198a_00a3_08d3,
     0x243f_6a88_85a3_08d3,
@@ -119,6 +120,26 @@ const SALT: [u64; 6] = [
 ];
 
 impl Identity {
+    /// Of an accepted ordinary record; `name` is the hash of its interface's.
+    #[expect(clippy::inline_always, reason = "as for hash")]
+    #[inline(always)]
+    pub(super) fn of_plain(record: &PlainRecord<'_>, name: u64) -> Self {
+        let ((srcaddr, dstaddr), (source, destination)) = (record.addresses(), record.packet_addresses());
+        Self {
+            name,
+            addresses: addresses_v4(srcaddr, dstaddr),
+            packet_addresses: addresses_v4(source, destination),
+            srcport: record.srcport(),
+            dstport: record.dstport(),
+            protocol: record.protocol().0,
+            rejected: false,
+            start: record.start().into(),
+            end: record.end().into(),
+            packets: record.packets().into(),
+            bytes: record.bytes().into(),
+        }
+    }
+
     /// A 64-bit hash of all of it: products of 64 by 64 bits, upper and lower half together, as in wyhash.
     #[expect(clippy::inline_always, reason = "as a call, everything is copied to memory")]
     #[inline(always)]
@@ -148,7 +169,7 @@ impl Identity {
 
 /// Two addresses as one number.
 #[inline]
-pub(super) fn addresses_v4(source: u32, destination: u32) -> u64 {
+fn addresses_v4(source: u32, destination: u32) -> u64 {
     u64::from(source) | u64::from(destination) << 32
 }
 

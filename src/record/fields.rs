@@ -147,12 +147,14 @@ impl<'a> Fields<'a, '_> {
     }
 
     /// A separator; the first one stands before the first field.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(super) fn separator(&self, nth: usize) -> u8 {
         self.view[BEFORE_BYTES + usize::from(self.ends[nth & MAX_COLUMNS])]
     }
 
     /// The byte before a separator.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(super) fn last_byte(&self, end: usize) -> u8 {
         self.view[BEFORE_BYTES - 1 + usize::from(self.ends[end & MAX_COLUMNS])]

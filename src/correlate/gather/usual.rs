@@ -8,7 +8,7 @@ use super::Gatherer;
 use crate::correlate::accepted::AcceptedRow;
 #[cfg(target_arch = "x86_64")]
 use crate::correlate::at_once::{Between, Times};
-use crate::correlate::hash::{Identity, addresses_v4};
+use crate::correlate::hash::Identity;
 use crate::correlate::numbering::Numbered;
 use crate::net::{FiveTuple, TcpFlags};
 use crate::record::{PlainRecord, PlainRecords};
@@ -84,23 +84,10 @@ impl Gatherer<'_> {
         }
         let Some((interface, name)) = self.familiar.find(record) else { return false };
         let Some(row) = AcceptedRow::of_plain(record, interface, name) else { return false };
-        let ((srcaddr, dstaddr), (source, destination)) = (record.addresses(), record.packet_addresses());
-        let identity = Identity {
-            name,
-            addresses: addresses_v4(srcaddr, dstaddr),
-            packet_addresses: addresses_v4(source, destination),
-            srcport: record.srcport(),
-            dstport: record.dstport(),
-            protocol: record.protocol().0,
-            rejected: false,
-            start,
-            end,
-            packets: u64::from(record.packets()),
-            bytes: u64::from(record.bytes()),
-        };
         self.batch.accepted.push(row);
-        self.batch.accepted_identities.push(identity.hash());
+        self.batch.accepted_identities.push(Identity::of_plain(record, name).hash());
         if record.tcp_flags() == Some(TcpFlags::SYN_ALONE) {
+            let (srcaddr, dstaddr) = record.addresses();
             self.may_be_request(self.batch.accepted.len() - 1, srcaddr, dstaddr);
         }
         self.took_as_usual(start, start, end);
