@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
+
 use super::cause::{Cause, Confidence, Detail};
 use super::judge::{Decision, Judged};
 use super::moment::{ChangeSeen, Episode};
@@ -29,22 +31,53 @@ pub struct FindingKey {
     pub change: Option<(Timestamp, String, String)>,
 }
 
-impl FindingKey {
-    /// The finding that a conversation belongs to.
-    #[must_use]
-    pub fn of(judged: &Judged<'_>) -> Self {
+/// A [`FindingKey`] whose texts stand elsewhere: conversations are many, and findings few.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct BorrowedKey<'j> {
+    cause: Cause,
+    network_acl_id: Option<&'j str>,
+    direction: Option<Direction>,
+    rule_number: Option<u16>,
+    slug: Option<&'static str>,
+    since: Option<Timestamp>,
+    change: Option<(Timestamp, &'j str, &'j str)>,
+}
+
+impl<'j> BorrowedKey<'j> {
+    fn of(judged: &'j Judged<'_>) -> Self {
+        let proven = judged.episode.proven_change();
         Self {
             cause: judged.cause,
-            network_acl_id: judged.network_acl.map(|acl| acl.network_acl_id.clone()),
+            network_acl_id: judged.network_acl.map(|acl| acl.network_acl_id.as_str()),
             direction: judged.direction,
             rule_number: judged.rule.map(|entry| entry.rule_number),
             slug: judged.detail.as_ref().map(Detail::slug),
             since: judged.episode.since,
-            change: judged
-                .episode
-                .proven_change()
-                .map(|change| (change.event.time, change.event.name.clone(), change.event.event_id.clone())),
+            change: proven.map(|change| {
+                (change.event.time, change.event.name.as_str(), change.event.event_id.as_str())
+            }),
         }
+    }
+
+    fn to_owned(self) -> FindingKey {
+        let Self { cause, network_acl_id, direction, rule_number, slug, since, change } = self;
+        FindingKey {
+            cause,
+            network_acl_id: network_acl_id.map(str::to_owned),
+            direction,
+            rule_number,
+            slug,
+            since,
+            change: change.map(|(time, name, event_id)| (time, name.to_owned(), event_id.to_owned())),
+        }
+    }
+}
+
+impl FindingKey {
+    /// The finding that a conversation belongs to.
+    #[must_use]
+    pub fn of(judged: &Judged<'_>) -> Self {
+        BorrowedKey::of(judged).to_owned()
     }
 
     /// What the rule is called whatever its time: `acl-…/ingress/32767`, `acl-…/egress/not_nacl/late_after_close`, `undetermined/no_network_acl`.
@@ -120,30 +153,29 @@ pub fn findings<'a>(
     conversations: &[Conversation],
     places: &Places<'a>,
 ) -> Vec<Finding<'a>> {
-    let mut groups: BTreeMap<FindingKey, Finding<'a>> = BTreeMap::new();
-    let mut details: BTreeMap<FindingKey, BTreeSet<Detail>> = BTreeMap::new();
+    let mut groups: HashMap<BorrowedKey<'_>, (Finding<'a>, BTreeSet<&Detail>)> = HashMap::new();
     for (at, one) in judged.iter().enumerate() {
         let Some(span) = one.rejected.iter().map(|record| record.span).reduce(Span::union) else { continue };
-        let key = FindingKey::of(one);
-        if let Some(detail) = &one.detail {
-            let known = details.entry(key.clone()).or_default();
-            // Two are enough to know that they differ.
-            if known.len() < 2 {
-                known.insert(detail.clone());
-            }
+        let key = BorrowedKey::of(one);
+        let new = || (Finding::new(key.to_owned(), one, span), BTreeSet::new());
+        let (finding, details) = groups.entry(key).or_insert_with(new);
+        // Two are enough to know that they differ.
+        if details.len() < 2 {
+            details.extend(&one.detail);
         }
-        let finding = groups.entry(key.clone()).or_insert_with(|| Finding::new(key, one, span));
         finding.add(at, one, span, &conversations[one.index], places);
     }
-    let mut findings: Vec<_> = groups.into_values().collect();
-    for finding in &mut findings {
-        let mut known = details.remove(&finding.key).unwrap_or_default().into_iter();
+    let with_detail = groups.into_values().map(|(mut finding, details)| {
+        let mut known = details.into_iter();
         finding.detail = match (known.next(), known.next()) {
             (Some(one), None) => Some(one.to_string()),
             (Some(one), Some(_)) => Some(one.general()),
             _ => None,
         };
-    }
+        finding
+    });
+    let mut findings: Vec<_> = with_detail.collect();
+    findings.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     for finding in &mut findings {
         finding.settle_changes(judged);
     }

@@ -101,7 +101,7 @@ pub fn blamed<'a>(
     let mut requesters = Requesters { places, known: HashMap::new() };
     let blamed = findings.iter().map(|finding| {
         let (network_acl, direction) = list_of(finding, places)?;
-        let mut replies = Replies::default();
+        let mut replies = Replies::with_capacity(finding.members.len());
         for one in &finding.members {
             let conversation = &conversations[judged[*one].index];
             let present = &places.of(conversation.interface).network_acl;

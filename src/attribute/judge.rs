@@ -9,7 +9,7 @@ use super::finding::OtherRejects;
 use super::moment::{Episode, Moment, Reject, at_its_time};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord, UnpairedKind, UnpairedReject, UnpairedRejects};
-use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, evaluate};
+use crate::nacl::{Action, NetworkAcl, NetworkAclEntry, Observed, Packet, verdict_on};
 use crate::net::{Direction, FiveTuple, Protocol, TcpFlags, Timestamp};
 use crate::network::MissingFact;
 use crate::record::RejectReason;
@@ -84,49 +84,39 @@ impl Decision<'_> {
 /// several results.
 #[must_use]
 pub fn judge_conversations<'a>(conversations: &[Conversation], places: &Places<'a>) -> Vec<Judged<'a>> {
-    let mut judged = Vec::new();
+    let mut judged = Vec::with_capacity(conversations.len());
     for (index, conversation) in conversations.iter().enumerate() {
         let place = places.of(conversation.interface);
         let direction = place.direction(&conversation.reply, conversation.flow_direction);
-        for (reason, rejected) in by_reason(&conversation.rejected) {
-            let reject = Reject {
-                packet: &conversation.packet,
-                direction,
-                conversation: Some(conversation),
-                is_reply: true,
-            };
-            for (moment, rejected) in by_moment(reason, rejected, &reject, place, places) {
-                judged.push(judge(index, conversation, moment, rejected, &reject, places));
-            }
-        }
+        let reject = Reject {
+            packet: &conversation.packet,
+            direction,
+            conversation: Some(conversation),
+            is_reply: true,
+        };
+        for_each_moment(&conversation.rejected, &reject, place, places, |moment, rejected| {
+            judged.push(judge(index, conversation, moment, rejected.into_owned(), &reject, places));
+        });
     }
     judged
 }
 
 /// What the ACL of each record's own time says, where there is a history; records of which it says the same together.
 fn by_moment<'a>(
-    reason: Option<RejectReason>,
-    rejected: Vec<RejectedRecord>,
+    rejected: &[RejectedRecord],
     reject: &Reject<'_>,
     place: &Place<'a>,
     places: &Places<'a>,
 ) -> Vec<(Moment<'a>, Vec<RejectedRecord>)> {
-    if let Some(reason) = reason {
-        return vec![(Moment::of(by_log(reason)), rejected)];
-    }
-    if places.in_force(place).is_empty() {
-        let acl = place.network_acl.clone();
-        return vec![(Moment::of(decide(reject.packet, reject.direction, acl, place, places)), rejected)];
-    }
     let mut groups: Vec<(Moment<'a>, Vec<RejectedRecord>)> = Vec::new();
     for record in rejected {
-        let moment = at_its_time(&record, reject, place, places);
+        let moment = at_its_time(record, reject, place, places);
         match groups.iter_mut().find(|(known, _)| known.is_same(&moment)) {
             Some((known, records)) => {
                 known.is_known &= moment.is_known;
-                records.push(record);
+                records.push(*record);
             }
-            None => groups.push((moment, vec![record])),
+            None => groups.push((moment, vec![*record])),
         }
     }
     groups
@@ -193,17 +183,6 @@ fn reasons(rejected: &[RejectedRecord]) -> Vec<Option<RejectReason>> {
     reasons
 }
 
-fn by_reason(rejected: &[RejectedRecord]) -> Vec<(Option<RejectReason>, Vec<RejectedRecord>)> {
-    let mut groups: Vec<(Option<RejectReason>, Vec<RejectedRecord>)> = Vec::new();
-    for record in rejected {
-        match groups.iter_mut().find(|(reason, _)| *reason == record.reject_reason) {
-            Some((_, group)) => group.push(*record),
-            None => groups.push((record.reject_reason, vec![*record])),
-        }
-    }
-    groups
-}
-
 pub(super) fn by_log<'a>(reason: RejectReason) -> Decision<'a> {
     let cause = match reason {
         RejectReason::BlockPublicAccess => Cause::VpcBlockPublicAccess,
@@ -243,7 +222,7 @@ pub(super) fn decide<'a>(
         Ok(acl) => acl,
         Err(fact) => return Decision::undetermined(unknown_acl(fact, places)),
     };
-    let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
+    let verdict = verdict_on(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
     let decision = Decision { network_acl: Some(acl), ..Decision::new(Cause::NotNacl) };
     match verdict.action {
         Action::Allow => decision,
@@ -282,7 +261,7 @@ fn decide_both_ways<'a>(
     };
     let mut candidates = Vec::new();
     for direction in [Direction::Ingress, Direction::Egress] {
-        let verdict = evaluate(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
+        let verdict = verdict_on(acl, direction, &Packet::of_flow(direction, packet), Observed::Rejected);
         if verdict.action != Action::Allow {
             candidates.extend(verdict.rule.into_iter().chain(verdict.candidates).map(|entry| (acl, entry)));
         }
@@ -367,7 +346,7 @@ pub fn judge_unpaired<'a>(
         let place = places.of(reject.interface);
         let direction = place.direction(&reject.flow, reject.flow_direction);
         let is_possible = reject_only && has_shape_of_a_reply(reject, direction);
-        for_each_moment(reject, direction, is_possible, places, |moment, rejected| {
+        for_each_moment_of(reject, direction, is_possible, places, |moment, rejected| {
             if is_possible && result.possible.len() < most {
                 let judged = possible_reply(moment, direction, rejected.to_vec(), places);
                 result.possible.push((as_conversation(reject), judged));
@@ -382,38 +361,48 @@ pub fn judge_unpaired<'a>(
     (result, read)
 }
 
-/// What the log or the ACL of their own time says of the records of a flow, those together of which it says the same.
-pub(super) fn for_each_moment<'a>(
-    reject: &UnpairedReject,
+/// What the log or the ACL of their own time says of these records of one packet, those together of which it says the same.
+fn for_each_moment<'a>(
+    rejected: &[RejectedRecord],
+    reject: &Reject<'_>,
+    place: &Place<'a>,
+    places: &Places<'a>,
+    mut visit: impl FnMut(Moment<'a>, Cow<'_, [RejectedRecord]>),
+) {
+    let reasons = reasons(rejected);
+    for reason in &reasons {
+        let rejected = if reasons.len() == 1 {
+            Cow::Borrowed(rejected)
+        } else {
+            Cow::Owned(rejected.iter().filter(|record| record.reject_reason == *reason).copied().collect())
+        };
+        match reason {
+            Some(reason) => visit(Moment::of(by_log(*reason)), rejected),
+            None if places.in_force(place).is_empty() => {
+                let acl = place.network_acl.clone();
+                let decision = decide(reject.packet, reject.direction, acl, place, places);
+                visit(Moment::of(decision), rejected);
+            }
+            None => {
+                for (moment, rejected) in by_moment(&rejected, reject, place, places) {
+                    visit(moment, Cow::Owned(rejected));
+                }
+            }
+        }
+    }
+}
+
+/// The same for a flow of rejects that are no replies.
+pub(super) fn for_each_moment_of<'a>(
+    flow: &UnpairedReject,
     direction: Option<Direction>,
     is_reply: bool,
     places: &Places<'a>,
     mut visit: impl FnMut(Moment<'a>, &[RejectedRecord]),
 ) {
-    let place = places.of(reject.interface);
-    let packet = Reject { packet: &reject.packet, direction, conversation: None, is_reply };
-    let reasons = reasons(&reject.rejected);
-    for reason in &reasons {
-        let rejected = if reasons.len() == 1 {
-            Cow::Borrowed(reject.rejected.as_slice())
-        } else {
-            let of_reason = reject.rejected.iter().filter(|record| record.reject_reason == *reason);
-            Cow::Owned(of_reason.copied().collect())
-        };
-        match reason {
-            Some(reason) => visit(Moment::of(by_log(*reason)), &rejected),
-            None if places.in_force(place).is_empty() => {
-                let acl = place.network_acl.clone();
-                let decision = decide(&reject.packet, direction, acl, place, places);
-                visit(Moment::of(decision), &rejected);
-            }
-            None => {
-                for (moment, rejected) in by_moment(None, rejected.into_owned(), &packet, place, places) {
-                    visit(moment, &rejected);
-                }
-            }
-        }
-    }
+    let reject = Reject { packet: &flow.packet, direction, conversation: None, is_reply };
+    let place = places.of(flow.interface);
+    for_each_moment(&flow.rejected, &reject, place, places, |moment, rejected| visit(moment, &rejected));
 }
 
 /// What the ACL says of a flow of rejects that are no replies, or of those of them with one reason.
@@ -446,7 +435,7 @@ pub fn visit_others<'a>(
         if reject_only && has_shape_of_a_reply(reject, direction) {
             return;
         }
-        for_each_moment(reject, direction, false, places, |Moment { decision, .. }, rejected| {
+        for_each_moment_of(reject, direction, false, places, |Moment { decision, .. }, rejected| {
             visit(&Other {
                 cause: decision.cause,
                 direction,

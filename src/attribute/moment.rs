@@ -8,7 +8,7 @@ use super::judge::{Decision, decide, expired};
 use super::place::{Place, Places};
 use crate::correlate::{Conversation, RejectedRecord};
 use crate::nacl::history::{Change, Event, InForce, Rules};
-use crate::nacl::{NetworkAcl, NetworkAclEntry, Observed, Packet, RuleAction, evaluate};
+use crate::nacl::{NetworkAcl, NetworkAclEntry, Observed, Packet, RuleAction, evaluate, verdict_on};
 use crate::net::{Direction, FiveTuple, Timestamp};
 use crate::network::MissingFact;
 
@@ -447,7 +447,7 @@ impl<'a> Court<'_, 'a> {
             return false;
         };
         let packet = Packet::of_flow(direction, self.reject.packet);
-        rules.acl.is_some_and(|acl| evaluate(acl, direction, &packet, Observed::Nothing).may_be_allowed)
+        rules.acl.is_some_and(|acl| verdict_on(acl, direction, &packet, Observed::Nothing).may_be_allowed)
     }
 
     /// The call on an entry that lets some ICMP types through: whether this packet's is among them, only packets that
@@ -458,7 +458,7 @@ impl<'a> Court<'_, 'a> {
         let [new] = self.states[after].rules.as_slice() else { return None };
         let acl = old.acl?;
         let packet = Packet::of_flow(direction, self.reject.packet);
-        let verdict = evaluate(acl, direction, &packet, Observed::Nothing);
+        let verdict = verdict_on(acl, direction, &packet, Observed::Nothing);
         let allowing = verdict.candidates.iter().filter(|entry| entry.action == RuleAction::Allow);
         let mut calls = allowing.filter_map(|entry| {
             let rule = Some((old.network_acl_id?, direction, entry.rule_number));

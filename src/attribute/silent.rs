@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::cause::{Cause, Detail};
-use super::judge::for_each_moment;
+use super::judge::for_each_moment_of;
 use super::place::Places;
 use crate::correlate::{
     Correlated, InterfaceIndex, LONGEST_RECORD_SECONDS, RejectedRecord, Sighting, SightingKind,
@@ -180,7 +180,7 @@ fn followed<'a>(request: &SilentRequest, places: &Places<'a>) -> Option<Followed
             kind: UnpairedKind::Request,
             rejected: vec![record],
         };
-        for_each_moment(&reject, followed.direction, false, places, |moment, _| {
+        for_each_moment_of(&reject, followed.direction, false, places, |moment, _| {
             let decision = moment.decision;
             followed.cause = Some(decision.cause);
             followed.network_acl = decision.network_acl;

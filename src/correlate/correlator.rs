@@ -587,16 +587,7 @@ fn correlated(
     let new = |index: InterfaceIndex| renumbered[index.0 as usize];
     let Settled { conversations, mut unpaired, silent, skip_data, lost, cut, highest_span_rank, .. } =
         settled;
-    let mut conversations = conversations.into_all();
-    for conversation in &mut conversations {
-        conversation.interface = new(conversation.interface);
-        if let Some(request) = &mut conversation.request {
-            request.other_interface = request.other_interface.map(new);
-        }
-    }
-    conversations.sort_unstable_by(|a, b| {
-        (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
-    });
+    let conversations = conversations.in_order(&new);
     let (silent, cut_silent) = silent.in_order(&new);
     let (clients, clients_given_up) = clients.in_order(&new);
     let skip_data = skip_data.into_iter().map(|(at, spans)| (new(at), spans.into_iter().collect())).collect();

@@ -14,26 +14,33 @@ use crate::record::{PlainRecord, Token, halves};
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
 
-/// Places by name at first: few, as each that is looked at takes room in the nearest cache, and has to be filled before.
-/// They are doubled when half of them are taken, or names come too close together.
-const FEWEST_PLACES: usize = 256;
+/// Slots for names at first. Which interface the next record is of is anybody's guess, and so is then whether its name has the
+/// slot that it would have first: there are many more of them than names, and small ones. They are doubled when they are too
+/// few for that, or names come too close together.
+const FEWEST_SLOTS: usize = 1024;
 
 /// And at most.
-const MOST_PLACES: usize = 16 * 1024;
+const MOST_SLOTS: usize = 32 * 1024;
 
-/// Places looked at for one name.
+/// Slots for each name, at least.
+const SLOTS_FOR_ONE: usize = 8;
+
+/// Slots looked at for one name.
 const TRIES: usize = 4;
+
+/// In a slot that no name has: the first place, which is nobody's.
+const NOBODY: u16 = 0;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Familiar {
-    places: Vec<Place>,
-    /// Bits of a name's hash that are not asked for its place.
+    /// By name, which place.
+    slots: Vec<u16>,
+    /// Bits of a name's hash that are not asked for its slot.
     shift: u32,
+    places: Vec<Place>,
     /// What more is known, at the same places.
     known: Vec<Known>,
-    /// Places taken.
-    taken: usize,
 }
 
 /// What is asked of an interface for every record, in one line of the cache.
@@ -66,7 +73,7 @@ struct Id {
 
 const NO_ID: Id = Id { length: 0, ends: [0; 4] };
 
-/// In a place that is free; no record's id is like it.
+/// Of nobody; no record's id is like it.
 const FREE: Id = Id { length: usize::MAX, ends: [0; 4] };
 
 const NO_PLACE: Place = Place { name: FREE, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
@@ -117,53 +124,49 @@ impl Id {
 impl Default for Familiar {
     fn default() -> Self {
         Self {
-            places: vec![NO_PLACE; FEWEST_PLACES + TRIES],
-            shift: shift_for(FEWEST_PLACES),
-            known: vec![NOTHING_KNOWN; FEWEST_PLACES + TRIES],
-            taken: 0,
+            slots: vec![NOBODY; FEWEST_SLOTS + TRIES],
+            shift: shift_for(FEWEST_SLOTS),
+            places: vec![NO_PLACE],
+            known: vec![NOTHING_KNOWN],
         }
     }
 }
 
 impl Familiar {
-    /// The first place where a name may be, by its last eight bytes: the ids of one account differ in all their digits.
-    #[expect(clippy::cast_possible_truncation, reason = "as many bits as there are places")]
+    /// The first slot where a name may be, by its last eight bytes: the ids of one account differ in all their digits.
+    #[expect(clippy::cast_possible_truncation, reason = "as many bits as there are slots")]
     #[inline]
-    fn first_place(&self, name_end: u64) -> usize {
+    fn first_slot(&self, name_end: u64) -> usize {
         (name_end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// The place of a name, or a free one where it would be.
+    /// The place of a name, or a free slot for it.
     fn place(&self, name: Id) -> Result<usize, Option<usize>> {
-        let first = self.first_place(name.ends[3]);
-        for at in first..first + TRIES {
-            let place = &self.places[at];
-            if place.name == FREE {
-                return Err(Some(at));
+        let first = self.first_slot(name.ends[3]);
+        for slot in first..first + TRIES {
+            let at = self.slots[slot];
+            if at == NOBODY {
+                return Err(Some(slot));
             }
-            if place.name == name {
-                return Ok(at);
+            if self.places[usize::from(at)].name == name {
+                return Ok(at.into());
             }
         }
         Err(None)
     }
 
-    /// Makes twice as many places; `false` when there are as many as may be. A name that finds none among them is learnt
+    /// Makes twice as many slots; `false` when there are as many as may be. A name that finds none among them is learnt
     /// again when it comes again.
     fn grow(&mut self) -> bool {
-        let count = (self.places.len() - TRIES) * 2;
-        if count > MOST_PLACES {
+        let count = (self.slots.len() - TRIES) * 2;
+        if count > MOST_SLOTS {
             return false;
         }
         self.shift = shift_for(count);
-        let places = std::mem::replace(&mut self.places, vec![NO_PLACE; count + TRIES]);
-        let known = std::mem::replace(&mut self.known, vec![NOTHING_KNOWN; count + TRIES]);
-        self.taken = 0;
-        for (place, known) in places.into_iter().zip(known).filter(|(place, _)| place.name != FREE) {
-            if let Err(Some(at)) = self.place(place.name) {
-                self.places[at] = place;
-                self.known[at] = known;
-                self.taken += 1;
+        self.slots = vec![NOBODY; count + TRIES];
+        for at in 1..self.places.len() {
+            if let Err(Some(slot)) = self.place(self.places[at].name) {
+                self.slots[slot] = number(at);
             }
         }
         true
@@ -173,7 +176,7 @@ impl Familiar {
     /// record to the next it is another one.
     #[inline]
     pub(super) fn expect(&self, record: &PlainRecord<'_>) -> usize {
-        let at = self.first_place(record.interface_id().last_eight());
+        let at = usize::from(self.slots[self.first_slot(record.interface_id().last_eight())]);
         #[cfg(target_arch = "x86_64")]
         {
             fetch(&self.places[at]);
@@ -214,7 +217,7 @@ impl Familiar {
         self.known[at].says_nothing_new_beyond(record).then_some((place, true))
     }
 
-    /// The place of an interface that is not at the first one for its name.
+    /// The place of an interface whose name has not the first slot for it.
     #[cfg(target_arch = "x86_64")]
     #[inline(never)]
     fn other_place(&self, record: &PlainRecord<'_>) -> Option<usize> {
@@ -226,7 +229,7 @@ impl Familiar {
     #[inline(always)]
     pub(super) fn find(&self, record: &PlainRecord<'_>) -> Option<(InterfaceIndex, u64)> {
         let name = Id::of(record.interface_id());
-        let mut at = self.first_place(name.ends[3]);
+        let mut at = usize::from(self.slots[self.first_slot(name.ends[3])]);
         if !self.places[at].name.is(&name) {
             at = self.place(name).ok()?;
         }
@@ -260,28 +263,37 @@ impl Familiar {
         if name == NO_ID {
             return;
         }
-        if self.taken * 2 >= self.places.len() {
+        if self.places.len() * SLOTS_FOR_ONE > self.slots.len() {
             self.grow();
         }
         let mut place = self.place(name);
         while place == Err(None) && self.grow() {
             place = self.place(name);
         }
-        let (at, is_new) = match place {
-            Ok(at) => (at, false),
-            Err(Some(at)) if self.taken < MOST => (at, true),
-            Err(_) => return,
-        };
         let own = interface.own_address.common_v4();
-        self.known[at] = Known {
+        let known = Known {
             subnet_id: Id::of_known(interface.subnet_id.as_deref()),
             vpc_id: Id::of_known(interface.vpc_id.as_deref()),
             own,
         };
         let (own, has_own) = if let Common::One(own) = own { (own, true) } else { (0, false) };
-        self.places[at] = Place { name, name_hash, own, has_own, index };
-        self.taken += usize::from(is_new);
+        let one = Place { name, name_hash, own, has_own, index };
+        match place {
+            Ok(at) => (self.places[at], self.known[at]) = (one, known),
+            Err(Some(slot)) if self.places.len() <= MOST => {
+                self.slots[slot] = number(self.places.len());
+                self.places.push(one);
+                self.known.push(known);
+            }
+            Err(_) => {}
+        }
     }
+}
+
+/// A place as a slot has it.
+#[expect(clippy::cast_possible_truncation, reason = "there are no more than 4096")]
+fn number(place: usize) -> u16 {
+    place as u16
 }
 
 /// Whether a record leaves what is known of the interface's own address as it is.
@@ -315,6 +327,6 @@ impl Known {
     }
 }
 
-fn shift_for(places: usize) -> u32 {
-    64 - places.trailing_zeros()
+fn shift_for(slots: usize) -> u32 {
+    64 - slots.trailing_zeros()
 }

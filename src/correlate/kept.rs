@@ -2,6 +2,7 @@
 
 use super::conversation::Conversation;
 use super::encoding::{Encoded, put_conversation};
+use super::interface::InterfaceIndex;
 
 /// Bytes that are allocated at once.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -39,10 +40,25 @@ impl Kept {
         });
     }
 
-    /// All of them, in the order in which they came.
-    pub(super) fn into_all(self) -> Vec<Conversation> {
+    /// All of them under the final numbers of interfaces, in an order that depends on nothing but what they are.
+    pub(super) fn in_order(self, new: &impl Fn(InterfaceIndex) -> InterfaceIndex) -> Vec<Conversation> {
         let mut all = Vec::with_capacity(self.count);
-        self.for_each(|conversation| all.push(conversation));
+        self.for_each(|mut conversation| {
+            conversation.interface = new(conversation.interface);
+            if let Some(request) = &mut conversation.request {
+                request.other_interface = request.other_interface.map(new);
+            }
+            all.push(conversation);
+        });
+        // Their places are sorted: they themselves are large.
+        let places = all.iter().enumerate().map(|(at, one)| (one.interface, one.packet, at));
+        let mut order: Vec<_> = places.collect();
+        order.sort_unstable_by(|a, b| {
+            let rest = |at: usize| (&all[at].rejected, all[at].reply);
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| rest(a.2).cmp(&rest(b.2)))
+        });
+        let mut order: Vec<_> = order.into_iter().map(|(.., at)| at).collect();
+        put_in_order(&mut all, &mut order);
         all
     }
 
@@ -58,6 +74,38 @@ impl Kept {
             while let Some(conversation) = encoded.conversation() {
                 visit(conversation);
             }
+        }
+    }
+}
+
+/// Puts at each place what stood at the place that `order` names for it. `order` is used up.
+fn put_in_order<T>(all: &mut [T], order: &mut [usize]) {
+    for first in 0..order.len() {
+        let mut place = first;
+        loop {
+            let from = std::mem::replace(&mut order[place], place);
+            if from == first {
+                break;
+            }
+            all.swap(place, from);
+            place = from;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn puts_each_where_the_order_says(mut order in Just((0..50).collect::<Vec<usize>>()).prop_shuffle()) {
+            let mut all: Vec<usize> = (0..50).map(|at| at * 7).collect();
+            let expected: Vec<_> = order.iter().map(|at| all[*at]).collect();
+            put_in_order(&mut all, &mut order);
+            prop_assert_eq!(all, expected);
         }
     }
 }

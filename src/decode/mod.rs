@@ -320,11 +320,15 @@ fn stream_whole(
             Err(io::Error::other("was inflated in two ways with different results, a fault of flowcheck"));
     } else if result.is_ok() {
         result = pieces(&mut input, &mut lines, limits, sink, &mut decoded);
-        if result.is_err() {
+        if let Err(damage) = result {
             // An error takes what was inflated just before it along: byte by byte that is at most one.
             input = Inflate::new(stored, *limits);
             result = skip(&mut input, decoded.bytes_decoded, &mut io::sink())
                 .and_then(|()| pieces(&mut ByteByByte(&mut input), &mut lines, limits, sink, &mut decoded));
+            // The few bytes before the damage are no reason to call all of it something else.
+            if decoded.error.take().is_some() {
+                result = Err(damage);
+            }
         }
     }
     ended(result, input, lines, sink, decoded)

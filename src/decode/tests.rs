@@ -144,6 +144,18 @@ impl Read for Trickle<'_> {
     }
 }
 
+#[test]
+fn damage_is_told_before_what_the_bytes_in_front_of_it_look_like() {
+    let mut bytes = gzip(b"\nh\naaaabaa\naab\n\n\n");
+    for at in 10..bytes.len() - 8 {
+        for value in 0..=u8::MAX {
+            let kept = std::mem::replace(&mut bytes[at], value);
+            read(&bytes, &Limits { chunk_bytes: 128, ..Limits::default() });
+            bytes[at] = kept;
+        }
+    }
+}
+
 proptest! {
     /// Whatever the bytes are, the fast way and the streaming way tell the same story.
     #[test]

@@ -180,7 +180,7 @@ pub struct Verdict<'a> {
     /// Whether the ACL lets the packet through, certainly or for some values of the unknown fact. True for
     /// a rejected packet means that something other than this ACL may have rejected it.
     pub may_be_allowed: bool,
-    /// Every entry tried, in rule order, up to the first that matches for certain.
+    /// Every entry tried, in rule order, up to the first that matches for certain; none from [`verdict_on`].
     pub steps: Vec<Step<'a>>,
 }
 
@@ -203,35 +203,64 @@ pub fn evaluate<'a>(
     packet: &Packet,
     observed: Observed,
 ) -> Verdict<'a> {
-    let entries = acl.entries(direction);
-    let mut steps = Vec::with_capacity(entries.len());
+    let mut steps = Vec::with_capacity(acl.entries(direction).len());
+    let verdict = walk(acl, direction, packet, observed, |step| steps.push(step));
+    Verdict { steps, ..verdict }
+}
+
+/// The verdict of [`evaluate`] without its steps, for whoever asks about many packets and explains none of them.
+#[must_use]
+pub fn verdict_on<'a>(
+    acl: &'a NetworkAcl,
+    direction: Direction,
+    packet: &Packet,
+    observed: Observed,
+) -> Verdict<'a> {
+    walk(acl, direction, packet, observed, |_| ())
+}
+
+/// Tries one entry after the other, and tells of each. The verdict's steps are left to whoever is told.
+fn walk<'a>(
+    acl: &'a NetworkAcl,
+    direction: Direction,
+    packet: &Packet,
+    observed: Observed,
+    mut tried: impl FnMut(Step<'a>),
+) -> Verdict<'a> {
     let mut candidates = Vec::new();
-    for entry in entries {
+    // Entries that depend on what is not known, candidates or not.
+    let mut open: Vec<&NetworkAclEntry> = Vec::new();
+    for entry in acl.entries(direction) {
         let outcome = match fit(entry, packet) {
             Fit::Matches => Outcome::Matched,
             Fit::Fails(parts) => Outcome::Mismatch(parts),
-            Fit::Depends if is_ruled_out(entry, &steps, observed) => Outcome::PassedOver,
             Fit::Depends => {
-                candidates.push(entry);
-                Outcome::MayMatch
+                let is_ruled_out = is_ruled_out(entry, &open, observed);
+                open.push(entry);
+                if is_ruled_out {
+                    Outcome::PassedOver
+                } else {
+                    candidates.push(entry);
+                    Outcome::MayMatch
+                }
             }
         };
-        steps.push(Step { entry, outcome });
+        tried(Step { entry, outcome });
         if outcome == Outcome::Matched {
-            return conclude(entry, candidates, steps, observed);
+            return conclude(entry, candidates, observed);
         }
     }
     // Not reached: the `*` entries match every packet. Saying nothing is still better than inventing a rule.
-    Verdict { action: Action::Undetermined, rule: None, candidates, may_be_allowed: true, steps }
+    Verdict { action: Action::Undetermined, rule: None, candidates, may_be_allowed: true, steps: Vec::new() }
 }
 
 /// The verdict when `matched` matches for certain and `candidates` may have matched before it.
 fn conclude<'a>(
     matched: &'a NetworkAclEntry,
     mut candidates: Vec<&'a NetworkAclEntry>,
-    steps: Vec<Step<'a>>,
     observed: Observed,
 ) -> Verdict<'a> {
+    let steps = Vec::new();
     let allows = |entry: &NetworkAclEntry| entry.action == RuleAction::Allow;
     let may_be_allowed = allows(matched) || candidates.iter().any(|entry| allows(entry));
     if candidates.is_empty() {
@@ -244,13 +273,11 @@ fn conclude<'a>(
     Verdict { action: Action::Undetermined, rule: None, candidates, may_be_allowed, steps }
 }
 
-/// Whether an entry that depends on an unknown fact cannot be what decided.
-fn is_ruled_out(entry: &NetworkAclEntry, earlier: &[Step<'_>], observed: Observed) -> bool {
+/// Whether an entry that depends on an unknown fact cannot be what decided. `earlier` are those before it that depend on it
+/// as well.
+fn is_ruled_out(entry: &NetworkAclEntry, earlier: &[&NetworkAclEntry], observed: Observed) -> bool {
     (observed == Observed::Rejected && entry.action == RuleAction::Allow)
-        || earlier.iter().any(|step| match step.outcome {
-            Outcome::PassedOver | Outcome::MayMatch => takes_all_of(step.entry, entry),
-            Outcome::Matched | Outcome::Mismatch(_) => false,
-        })
+        || earlier.iter().any(|earlier| takes_all_of(earlier, entry))
 }
 
 /// Whether `earlier` matches for every value of the unknown fact for which `later` does. Both match in all
@@ -338,7 +365,7 @@ impl NearMissReason {
 /// reported with that fact: the rejection proves that it did not match there.
 #[must_use]
 pub fn near_misses<'a>(acl: &'a NetworkAcl, direction: Direction, packet: &Packet) -> Vec<NearMiss<'a>> {
-    let verdict = evaluate(acl, direction, packet, Observed::Rejected);
+    let verdict = verdict_on(acl, direction, packet, Observed::Rejected);
     if verdict.action == Action::Allow {
         return Vec::new();
     }

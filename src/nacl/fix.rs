@@ -19,7 +19,8 @@ pub use command::{Command, delete_in_one_line, terraform};
 
 use super::evaluate::may_match;
 use super::{
-    Action, NetworkAcl, NetworkAclEntry, Observed, Packet, PortRange, RuleAction, evaluate, implicit_entries,
+    Action, NetworkAcl, NetworkAclEntry, Observed, Packet, PortRange, RuleAction, implicit_entries,
+    verdict_on,
 };
 use crate::net::{Direction, Protocol};
 use need::{allow, needs, reduce};
@@ -77,6 +78,12 @@ impl Requester {
 pub struct Replies(HashMap<(Packet, Requester), u64>);
 
 impl Replies {
+    /// None yet, with room for so many kinds of them.
+    #[must_use]
+    pub fn with_capacity(kinds: usize) -> Self {
+        Self(HashMap::with_capacity(kinds))
+    }
+
     /// So many conversations more whose replies were rejected.
     pub fn add(&mut self, packet: Packet, requester: Requester, conversations: u64) {
         let sum = self.0.entry((packet, requester)).or_default();
@@ -202,7 +209,7 @@ impl Fix {
     /// Whether the changed ACL lets a packet through that `acl`, the one it was made from, does not.
     #[must_use]
     pub fn admits(&self, acl: &NetworkAcl, direction: Direction, packet: &Packet) -> bool {
-        let denies = |acl| evaluate(acl, direction, packet, Observed::Nothing).may_be_denied();
+        let denies = |acl| verdict_on(acl, direction, packet, Observed::Nothing).may_be_denied();
         self.entries.iter().any(|(entry, _)| may_match(entry, packet))
             && denies(acl)
             && !denies(&self.changed)
@@ -257,7 +264,7 @@ fn denied(
     direction: Direction,
     (packet, requester, conversations): (Packet, Requester, u64),
 ) -> Option<Denied<'_>> {
-    let verdict = evaluate(acl, direction, &packet, Observed::Rejected);
+    let verdict = verdict_on(acl, direction, &packet, Observed::Rejected);
     let decider = match verdict.action {
         Action::Allow => None,
         Action::Deny => verdict.rule,
@@ -346,7 +353,7 @@ impl Problem<'_> {
         let after = draft.len() + self.reserved.len();
         let drafted = draft.finish();
         let allowed = |(packet, ..): &&(Packet, Requester, u64)| {
-            !evaluate(&drafted.changed, self.direction, packet, Observed::Nothing).may_be_denied()
+            !verdict_on(&drafted.changed, self.direction, packet, Observed::Nothing).may_be_denied()
         };
         let sum =
             |sum: u64, (.., conversations): &(Packet, Requester, u64)| sum.saturating_add(*conversations);

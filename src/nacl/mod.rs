@@ -10,7 +10,7 @@ mod model;
 
 pub use evaluate::{
     Action, Mismatch, NearMiss, NearMissReason, Observed, Outcome, Packet, Step, Verdict, evaluate,
-    near_misses,
+    near_misses, verdict_on,
 };
 pub use model::{
     AclProtocol, FIRST_RESERVED_RULE_NUMBER, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange,

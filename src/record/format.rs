@@ -1,5 +1,6 @@
 //! Which field stands in which column: header lines, `--log-format` strings and the default format.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
@@ -38,7 +39,7 @@ impl LogFormat {
 
     /// The format with these columns, known or not.
     pub(super) fn from_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let names: Vec<String> = names.map(|name| name.to_ascii_lowercase().replace('_', "-")).collect();
+        let names: Vec<String> = names.map(|name| with_dashes(name).into_owned()).collect();
         let columns: Vec<_> = names.iter().map(|name| Field::from_name(name)).collect();
         Self { columns, names }
     }
@@ -63,9 +64,13 @@ impl LogFormat {
     /// The format that a line of input names, if the line is a header: at least half of its words are field names.
     #[must_use]
     pub fn from_header(line: &str) -> Option<Self> {
-        let format = Self::from_names(tokens(line));
-        let known = format.columns.iter().filter(|field| **field != Field::Unknown).count();
-        (known > 0 && known * 2 >= format.columns.len()).then_some(format)
+        // Nearly every line that is asked about is a record: its words are not worth a copy.
+        let (mut known, mut all) = (0, 0);
+        for name in tokens(line) {
+            all += 1;
+            known += usize::from(Field::from_name(&with_dashes(name)) != Field::Unknown);
+        }
+        (known > 0 && known * 2 >= all).then(|| Self::from_names(tokens(line)))
     }
 
     /// The fields, in column order.
@@ -151,6 +156,15 @@ pub const PACKET_ADDRESSES: MissingField = MissingField {
     name: "pkt-srcaddr and pkt-dstaddr",
     consequence: "cannot tell the addresses of one interface apart",
 };
+
+/// A field's name as the documentation spells it, of one in capitals or with underscores.
+fn with_dashes(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte == b'_' || byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase().replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
 
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_ascii_whitespace() || c == ',')

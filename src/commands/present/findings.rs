@@ -248,7 +248,7 @@ impl Material<'_> {
             (reply.protocol, reply.srcport)
         };
         let mut members = finding.members.clone();
-        members.sort_by_key(|at| std::cmp::Reverse(packets(*at)));
+        members.sort_by_cached_key(|at| std::cmp::Reverse(packets(*at)));
         let mut turns: HashMap<_, u64> = HashMap::new();
         let mut ranked: Vec<_> = members
             .into_iter()

@@ -103,7 +103,10 @@ impl Together {
             .zip(&mut self.0)
             .map(|(task, room)| {
                 let pieces = task.said_length.div_ceil(limits.chunk_bytes).max(1);
-                room.text.resize(self::room(limits), 0);
+                // New memory that nothing is written to costs nothing: of a small object's text little is.
+                if room.text.len() != self::room(limits) {
+                    room.text = vec![0; self::room(limits)];
+                }
                 let mut stream = Stream::new(task.stored, &mut room.text, &mut room.tables);
                 // Only a block with a code has tables to go on with.
                 let is_usual = stream.member_header().and_then(|()| stream.next_block()) == Some(true);

@@ -407,6 +407,8 @@ proptest! {
         let direction = if egress { Direction::Egress } else { Direction::Ingress };
         let observed = if was_rejected { Observed::Rejected } else { Observed::Nothing };
         let verdict = evaluate(&acl, direction, &known(&raw), observed);
+        let without_steps = Verdict { steps: Vec::new(), ..verdict.clone() };
+        prop_assert_eq!(verdict_on(&acl, direction, &known(&raw), observed), without_steps);
         let (number, allow) = oracle(&entries, egress, &raw);
         prop_assert_eq!(verdict.rule.map(|rule| rule.rule_number), Some(number));
         prop_assert_eq!(verdict.action, if allow { Action::Allow } else { Action::Deny });

@@ -162,12 +162,15 @@ impl<'a> Draft<'a> {
         let last = self.entries.range(..bound).next_back().map_or(0, |(number, _)| *number);
         let is_free = |number: &u16| !self.entries.contains_key(number) && !self.reserved.contains(number);
         let after = |floor: u16| floor + 1..bound;
+        // Close to what is gone in front of; the `*` is always far.
+        let is_far = bound == FIRST_RESERVED_RULE_NUMBER;
         for step in STEPS {
-            let free: Vec<_> = after(last).filter(|number| number % step == 0).filter(is_free).collect();
-            if free.len() >= count {
-                // Close to what is gone in front of; the `*` is always far.
-                let first = if bound == FIRST_RESERVED_RULE_NUMBER { 0 } else { free.len() - count };
-                return free[first..first + count].to_vec();
+            let free = || after(last).filter(|number| number % step == 0).filter(is_free);
+            let mut found: Vec<_> =
+                if is_far { free().take(count).collect() } else { free().rev().take(count).collect() };
+            if found.len() == count {
+                found.sort_unstable();
+                return found;
             }
         }
         let free: Vec<_> = after(lower).filter(is_free).collect();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::nacl::{AclProtocol, IcmpTypeCode};
+use crate::nacl::{AclProtocol, IcmpTypeCode, evaluate};
 
 /// `100 TCP 1024-65535 10.0.0.0/8 ALLOW`, as entries print.
 fn entry(text: &str) -> NetworkAclEntry {

@@ -377,7 +377,9 @@ impl Moves {
         let (at, valid) = self.numbers.at(places, load(&EIGHT_BEFORE));
         let digits = _mm512_maskz_sub_epi8(valid, text.pick(at), zeros);
         let fours = _mm512_madd_epi16(_mm512_maddubs_epi16(digits, tens), _mm512_set1_epi32(0x0001_0064));
-        let values = _mm256_madd_epi16(_mm512_cvtepi32_epi16(fours), _mm256_set1_epi32(0x0001_2710));
+        // The upper four digits of a number and its lower four, side by side.
+        let both = _mm512_or_si512(fours, _mm512_srli_epi64::<16>(fours));
+        let values = _mm512_cvtepi64_epi32(_mm512_madd_epi16(both, _mm512_set1_epi64(0x0001_2710)));
         // SAFETY: 32 bytes.
         let limits = unsafe { _mm256_loadu_si256(LIMITS.as_ptr().cast()) };
         let words_right = _mm256_cmple_epu32_mask(values, limits);
@@ -388,15 +390,12 @@ impl Moves {
         let right = _mm512_mask_cmple_epu8_mask(right, _mm512_max_epu8(digits, largest), nine);
         // The first digit of several is no zero.
         let befores = _mm512_permutexvar_epi8(load(&self.octets.befores), places);
-        let after_befores = _mm512_add_epi8(befores, _mm512_set1_epi8(1));
-        let is_first = _mm512_mask_cmpeq_epi8_mask(0x7777_7777_7777_7777, at, after_befores);
-        let least = _mm512_maskz_set1_epi8(is_first, 1);
-        let right = _mm512_mask_cmple_epu8_mask(right, least, digits);
+        let is_first = _mm512_cmpeq_epi8_mask(at, _mm512_add_epi8(befores, load(&FIRST_OF_SEVERAL)));
+        let leading_zeros = _mm512_mask_testn_epi8_mask(is_first, digits, digits);
         let pairs = _mm512_maddubs_epi16(digits, _mm512_set1_epi32(0x010a_6400));
         let octets = _mm512_madd_epi16(pairs, ones);
         let octets_right = _mm512_cmple_epu32_mask(octets, _mm512_set1_epi32(255));
-        let reversed = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
-        let packed = _mm_shuffle_epi8(_mm512_cvtepi32_epi8(octets), reversed);
+        let packed = _mm512_castsi512_si128(_mm512_permutexvar_epi8(load(&LAST_OCTET_FIRST), octets));
 
         let (at, _) = self.words.at(places, load(&WORDS_BEFORE));
         let words = text.pick(at);
@@ -411,7 +410,7 @@ impl Moves {
             _mm256_storeu_si256(into.numbers.as_mut_ptr().cast(), values);
             _mm_storeu_si128(into.addresses.as_mut_ptr().cast(), packed);
         }
-        !right | u64::from(!octets_right) | u64::from(!(is_first | is_second)) == 0
+        !right | leading_zeros | u64::from(!octets_right) | u64::from(!(is_first | is_second)) == 0
     }
 }
 
@@ -442,6 +441,29 @@ const fn before(length: u8, further: u8) -> [u8; 64] {
     }
     places
 }
+
+/// How far the first of an octet's digits stands behind the separator before it; nothing is so far behind it as the last digit
+/// has it here, which may be a zero.
+static FIRST_OF_SEVERAL: Bytes = Bytes({
+    let mut places = [1; 64];
+    let mut at = 3;
+    while at < 64 {
+        places[at] = 100;
+        at += 4;
+    }
+    places
+});
+
+/// The lowest bytes of sixteen words, the last of four first.
+static LAST_OCTET_FIRST: Bytes = Bytes({
+    let mut places = [0; 64];
+    let mut at = 0_u8;
+    while at < 16 {
+        places[at as usize] = at / 4 * 16 + (3 - at % 4) * 4;
+        at += 1;
+    }
+    places
+});
 
 /// The bytes of a register.
 #[derive(Debug, Clone)]
