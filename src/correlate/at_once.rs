@@ -132,19 +132,21 @@ impl AtOnce {
     #[target_feature(enable = "avx512f,avx512vl,avx2")]
     fn look_up(&mut self, records: &PlainRecords<'_>, familiar: &Familiar) -> Noted {
         let count = records.count().min(MOST);
+        let have_places = records.have_places();
         for (nth, expected) in self.expected[..count].iter_mut().enumerate() {
-            *expected = familiar.expect(&records.at(nth));
+            *expected = familiar.expect(records.interface_id(nth), have_places);
         }
         let mut noted = Noted { known: 0, certain: 0 };
-        let has_places = records.have_places();
         for nth in 0..count {
             let expected = self.expected[nth];
-            if let Some((place, is_certain)) = familiar.noted(expected, &records.at(nth), has_places) {
+            if let Some((place, is_certain)) = familiar.noted(expected, (records, nth), have_places) {
                 self.names[nth] = place.name_hash;
                 self.own[nth] = place.own;
                 self.interfaces[nth] = place.index.0;
                 noted.known |= 1 << nth;
-                noted.certain |= u64::from(is_certain) << nth;
+                if is_certain {
+                    noted.certain |= 1 << nth;
+                }
             }
         }
         noted

@@ -7,9 +7,9 @@ use std::arch::x86_64::{_mm256_cmpneq_epi64_mask, _mm256_set_epi64x};
 
 use super::interface::{Common, Interface, InterfaceIndex};
 use crate::net::Direction;
-#[cfg(target_arch = "x86_64")]
-use crate::record::fetch;
 use crate::record::{PlainRecord, Token, halves};
+#[cfg(target_arch = "x86_64")]
+use crate::record::{PlainRecords, fetch};
 
 /// Interfaces kept: more than commonly share an object.
 const MOST: usize = 4096;
@@ -172,15 +172,15 @@ impl Familiar {
         true
     }
 
-    /// Where a record's interface is nearly always, if anywhere. Has the processor fetch what will be asked of it: from one
-    /// record to the next it is another one.
+    /// Where an interface of this name is nearly always, if anywhere. Has the processor fetch what will be asked of it, with
+    /// what it belongs to if records `have_places`: from one record to the next it is another one.
     #[inline]
-    pub(super) fn expect(&self, record: &PlainRecord<'_>) -> usize {
-        let at = usize::from(self.slots[self.first_slot(record.interface_id().last_eight())]);
+    pub(super) fn expect(&self, name: Token<'_>, have_places: bool) -> usize {
+        let at = usize::from(self.slots[self.first_slot(name.last_eight())]);
         #[cfg(target_arch = "x86_64")]
         {
             fetch(&self.places[at]);
-            if record.subnet_id().is_some() || record.vpc_id().is_some() {
+            if have_places {
                 fetch(&self.known[at]);
             }
         }
@@ -196,16 +196,17 @@ impl Familiar {
     pub(super) fn noted(
         &self,
         expected: usize,
-        record: &PlainRecord<'_>,
-        has_places: bool,
+        (records, nth): (&PlainRecords<'_>, usize),
+        have_places: bool,
     ) -> Option<(&Place, bool)> {
-        let mut at = expected;
-        if !self.places[at].name.is_of(record.interface_id()) {
-            at = self.other_place(record)?;
+        let name = records.interface_id(nth);
+        let (mut at, mut place) = (expected, &self.places[expected]);
+        if !place.name.is_of(name) {
+            at = self.other_place(name)?;
+            place = &self.places[at];
         }
-        let place = &self.places[at];
-        if has_places {
-            let known = &self.known[at];
+        if have_places {
+            let (known, record) = (&self.known[at], records.at(nth));
             let is_known = |id: Option<Token<'_>>, known: &Id| id.is_none_or(|id| known.is_of(id));
             if !is_known(record.subnet_id(), &known.subnet_id) || !is_known(record.vpc_id(), &known.vpc_id) {
                 return None;
@@ -214,14 +215,14 @@ impl Familiar {
         if place.has_own {
             return Some((place, false));
         }
-        self.known[at].says_nothing_new_beyond(record).then_some((place, true))
+        self.known[at].nothing_new_beyond(records, nth).then_some((place, true))
     }
 
     /// The place of an interface whose name has not the first slot for it.
     #[cfg(target_arch = "x86_64")]
     #[inline(never)]
-    fn other_place(&self, record: &PlainRecord<'_>) -> Option<usize> {
-        self.place(Id::of(record.interface_id())).ok()
+    fn other_place(&self, name: Token<'_>) -> Option<usize> {
+        self.place(Id::of(name)).ok()
     }
 
     /// The number and the name's hash of an interface about which the record says nothing new.
@@ -312,6 +313,13 @@ fn says_nothing_new(own: u32, record: &PlainRecord<'_>) -> bool {
 }
 
 impl Known {
+    /// The same of one of some records.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(never)]
+    fn nothing_new_beyond(&self, records: &PlainRecords<'_>, nth: usize) -> bool {
+        self.says_nothing_new_beyond(&records.at(nth))
+    }
+
     #[inline(never)]
     fn says_nothing_new_beyond(&self, record: &PlainRecord<'_>) -> bool {
         let (source, destination) = record.addresses();

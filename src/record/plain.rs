@@ -246,6 +246,13 @@ impl<'a> PlainRecords<'a> {
         PlainRecord { line: &self.lines[place % MOST_LINES], extras: self.extras, view: self.view }
     }
 
+    /// The interface of the record at a place below 64.
+    #[inline]
+    #[must_use]
+    pub fn interface_id(&self, place: usize) -> Token<'a> {
+        Token::new(self.view, self.lines[place % MOST_LINES].interface_id)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = PlainRecord<'a>> {
         let Self { lines, count, extras, view } = *self;

@@ -36,7 +36,7 @@ impl Gatherer<'_> {
             return self.accepted_at_once(records, between);
         }
         for record in records.iter() {
-            self.familiar.expect(&record);
+            self.familiar.expect(record.interface_id(), records.have_places());
         }
         let taken = |(nth, record)| u64::from(self.accepted_by_itself(&record)) << nth;
         (0..).zip(records.iter()).map(taken).fold(0, BitOr::bitor)
