@@ -51,13 +51,11 @@ impl Kept {
             all.push(conversation);
         });
         // Their places are sorted: they themselves are large.
-        let places = all.iter().enumerate().map(|(at, one)| (one.interface, one.packet, at));
-        let mut order: Vec<_> = places.collect();
+        let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_unstable_by(|a, b| {
-            let rest = |at: usize| (&all[at].rejected, all[at].reply);
-            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| rest(a.2).cmp(&rest(b.2)))
+            let (a, b) = (&all[*a], &all[*b]);
+            (a.interface, a.packet, &a.rejected, a.reply).cmp(&(b.interface, b.packet, &b.rejected, b.reply))
         });
-        let mut order: Vec<_> = order.into_iter().map(|(.., at)| at).collect();
         put_in_order(&mut all, &mut order);
         all
     }
