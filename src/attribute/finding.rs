@@ -216,8 +216,8 @@ impl<'a> Finding<'a> {
         let is_contradicted = members().any(|episode| episode.contradicted);
         // All have the same one, or none: it is part of the key.
         let change = members().next().and_then(Episode::proven_change).filter(|_| !is_contradicted);
-        let ended = members().next().and_then(|episode| episode.ended);
-        let restored = ended.filter(|_| members().all(|episode| episode.ended == ended));
+        let ended = members().next().and_then(|episode| episode.ended.as_deref());
+        let restored = ended.filter(|_| members().all(|episode| episode.ended.as_deref() == ended)).copied();
         (self.change, self.restored) = (change, restored);
     }
 

@@ -41,15 +41,16 @@ pub(super) struct Moment<'a> {
     pub(super) is_known: bool,
 }
 
-/// The time in which a rule denied a packet, as far as the history tells.
+/// The time in which a rule denied a packet, as far as the history tells. Every conversation has one, and without a history
+/// there is no call in it: those stand elsewhere.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Episode<'a> {
     /// Since when; `None` when the history does not hold its beginning.
     pub since: Option<Timestamp>,
     /// The call after which the packet was denied, having been allowed before it.
-    pub began: Option<ChangeSeen<'a>>,
+    pub began: Option<Box<ChangeSeen<'a>>>,
     /// The call after which it was allowed again.
-    pub ended: Option<ChangeSeen<'a>>,
+    pub ended: Option<Box<ChangeSeen<'a>>>,
     /// Replies of this conversation were accepted before the call, which proves what it took away.
     pub traffic_proves: bool,
     /// Replies of this conversation were accepted long after the call: then it was not that one.
@@ -87,7 +88,7 @@ impl<'a> Episode<'a> {
     /// The call that began it, unless only accepted traffic could prove that and none of this conversation does.
     #[must_use]
     pub fn proven_change(&self) -> Option<ChangeSeen<'a>> {
-        self.began.filter(|change| !change.needs_traffic || self.traffic_proves)
+        self.began.as_deref().copied().filter(|change| !change.needs_traffic || self.traffic_proves)
     }
 }
 
@@ -396,7 +397,8 @@ impl<'a> Court<'_, 'a> {
             Some(before) => self.call_on_unknown(before, denied),
             None => None,
         };
-        let mut episode = Episode { since, began, ended, ..Episode::default() };
+        let (boxed, ended) = (began.map(Box::new), ended.map(Box::new));
+        let mut episode = Episode { since, began: boxed, ended, ..Episode::default() };
         if let (Some(began), Some(conversation)) = (began, self.reject.conversation)
             && let Some(accepted) =
                 conversation.accepted_reply.filter(|reply| reply.other_interface.is_none())

@@ -185,14 +185,14 @@ proptest! {
     fn the_call_that_is_named_turned_allowed_into_denied(world in world(), record in (0..1500_i64, 0..100_i64)) {
         with_verdict(&world, true, record, |one| {
             let denied = |moment: i64| world.decider(moment).is_some();
-            if let Some(began) = one.episode.began {
+            if let Some(began) = &one.episode.began {
                 let at = began.event.time.0 - T0;
                 assert!(!denied(at - 1) && (at..=record.0 + record.1).all(denied), "{one:?}");
             } else if one.cause.is_nacl() {
                 // Nothing to name only where it was denied from the beginning.
                 assert!((-1000..=record.0).all(denied), "{one:?}");
             }
-            if let Some(ended) = one.episode.ended {
+            if let Some(ended) = &one.episode.ended {
                 let at = ended.event.time.0 - T0;
                 assert!(denied(at - 1) && !denied(at), "{one:?}");
             }
