@@ -396,6 +396,8 @@ fn pieces(
         if is_first && parquet::is_parquet(lines.peek(count)) {
             let head = lines.peek(count).to_vec();
             *decoded = parquet::decode(head, input, limits, sink);
+            // A table that is there whole may stand in front of the damage.
+            decoded.error = decoded.error.take().or_else(|| result.err().map(|error| describe(&error)));
             return Ok(());
         }
         decoded.bytes_decoded += count as u64;

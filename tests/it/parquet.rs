@@ -266,6 +266,19 @@ fn standard_input_and_gzip_around_it_are_read() {
 }
 
 #[test]
+fn a_wrong_checksum_around_a_table_is_told() {
+    let scratch = Scratch::new();
+    // The one is there whole before its checksum is met, the other is not.
+    for rows in ["", ROWS] {
+        let mut damaged = gzip(AWS.write(&v2(rows)));
+        let checksum = damaged.len() - 8;
+        damaged[checksum] ^= 1;
+        let path = scratch.file("rows.parquet.gz", damaged);
+        diagnose(&path).expect(3, &[&path, "is damaged"]);
+    }
+}
+
+#[test]
 fn a_table_without_rows_is_complete_and_one_of_something_else_is_not() {
     let scratch = Scratch::new();
     let empty = diagnose(&scratch.file("empty.parquet", AWS.write(&v2(""))));
