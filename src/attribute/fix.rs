@@ -18,9 +18,6 @@ use crate::nacl::{NetworkAcl, Packet};
 use crate::net::Direction;
 use crate::network::NetworkConfig;
 
-/// Kinds of replies that there is room for from the beginning: of more members many may be alike.
-const MANY_REPLIES: usize = 4096;
-
 /// Flows that are no replies, and their packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flows {
@@ -104,7 +101,7 @@ pub fn blamed<'a>(
     let mut requesters = Requesters { places, known: HashMap::new() };
     let blamed = findings.iter().map(|finding| {
         let (network_acl, direction) = list_of(finding, places)?;
-        let mut replies = Replies::with_capacity(finding.members.len().min(MANY_REPLIES));
+        let mut replies = Replies::default();
         for one in &finding.members {
             let conversation = &conversations[judged[*one].index];
             let present = &places.of(conversation.interface).network_acl;

@@ -74,9 +74,10 @@ struct Id {
 const NO_ID: Id = Id { length: 0, ends: [0; 4] };
 
 /// Of nobody; no record's id is like it.
-const FREE: Id = Id { length: usize::MAX, ends: [0; 4] };
+const NO_NAME: Id = Id { length: usize::MAX, ends: [0; 4] };
 
-const NO_PLACE: Place = Place { name: FREE, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
+const NO_PLACE: Place =
+    Place { name: NO_NAME, name_hash: 0, own: 0, has_own: false, index: InterfaceIndex(0) };
 
 const NOTHING_KNOWN: Known = Known { subnet_id: NO_ID, vpc_id: NO_ID, own: Common::Unseen };
 

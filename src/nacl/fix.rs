@@ -78,12 +78,6 @@ impl Requester {
 pub struct Replies(HashMap<(Packet, Requester), u64>);
 
 impl Replies {
-    /// None yet, with room for so many kinds of them.
-    #[must_use]
-    pub fn with_capacity(kinds: usize) -> Self {
-        Self(HashMap::with_capacity(kinds))
-    }
-
     /// So many conversations more whose replies were rejected.
     pub fn add(&mut self, packet: Packet, requester: Requester, conversations: u64) {
         let sum = self.0.entry((packet, requester)).or_default();
